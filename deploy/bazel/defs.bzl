@@ -1,5 +1,12 @@
 """Davit's build macros: our warnings as errors, private by default, protos."""
 
+# (grpc, lite) -> what generated code links with.
+_PROTO_RUNTIME = {
+    (False, False): "@sys//:protobuf",
+    (False, True): "@sys//:protobuf_lite",
+    (True, False): "@sys//:grpc",
+}
+
 _COPTS = [
     "-Wall",
     "-Wextra",
@@ -28,40 +35,51 @@ def davit_cc_test(name, copts = [], deps = [], **kwargs):
         **kwargs
     )
 
-def _generate(name, src, outs, flags, tools, srcs):
-    native.genrule(
-        name = name,
-        srcs = [src] + srcs,
-        outs = outs,
-        cmd = "protoc -I. " + flags + " $(location " + src + ")",
-        tools = tools,
-        message = "Generating C++ for",
-    )
-
-def davit_cc_proto_library(name, src, deps = [], proto_deps = [], grpc = False, lite = False, visibility = None):
+def davit_cc_proto_library(
+        name,
+        src,
+        deps = [],
+        proto_deps = [],
+        grpc = False,
+        lite = False,
+        proto_root = "",
+        visibility = None):
     """A C++ library of one .proto file, by the distribution's protoc.
 
     Args:
       name: the cc_library.
-      src: the .proto file; its package directory must be its path from the root.
+      src: the .proto file.
       deps: cc libraries of the protos that it imports.
       proto_deps: the .proto files that it imports.
       grpc: also generate the service's stubs.
       lite: link only protobuf-lite (the file must say LITE_RUNTIME).
+      proto_root: the folder (from the workspace's root) that import paths, and
+        so the paths of the generated headers, start at; default: the root.
       visibility: as everywhere.
     """
     base = src[:-len(".proto")]
     outs = [base + ".pb.h", base + ".pb.cc"]
-    flags = "--cpp_out=$(BINDIR)"
+    out_dir = "$(BINDIR)/" + proto_root if proto_root else "$(BINDIR)"
+    flags = ["-I" + (proto_root or "."), "--cpp_out=" + out_dir]
     if grpc:
         outs += [base + ".grpc.pb.h", base + ".grpc.pb.cc"]
-        flags += " --plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin --grpc_out=$(BINDIR)"
-    _generate(name + "_gen", src, outs, flags, [], proto_deps)
+        flags += [
+            "--plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin",
+            "--grpc_out=" + out_dir,
+        ]
+    native.genrule(
+        name = name + "_gen",
+        srcs = [src] + proto_deps,
+        outs = outs,
+        cmd = "protoc " + " ".join(flags) + " $(location " + src + ")",
+        message = "Generating C++ for",
+    )
     native.cc_library(
         name = name,
         srcs = [o for o in outs if o.endswith(".cc")],
         hdrs = [o for o in outs if o.endswith(".h")],
         copts = ["-w"],
-        deps = deps + (["@sys//:grpc"] if grpc else (["@sys//:protobuf_lite"] if lite else ["@sys//:protobuf"])),
+        strip_include_prefix = ("/" + proto_root) if proto_root else None,
+        deps = deps + [_PROTO_RUNTIME[(grpc, lite)]],
         visibility = visibility,
     )
