@@ -43,9 +43,10 @@ TEST(UniqueFdTest, ClosesWhatItOwnsAndNothingElse) {
 
 TEST(ErrnoErrorTest, TellsCallArgumentsAndErrno) {
   errno = ENOENT;
-  EXPECT_THAT(ErrnoError("open(%s)", "/x"),
-              StatusIs(StatusCode::kNotFound,
-                       AllOf(HasSubstr("open(/x)"), HasSubstr("No such file"))));
+  EXPECT_THAT(
+      ErrnoError("open(%s)", "/x"),
+      StatusIs(StatusCode::kNotFound,
+               AllOf(HasSubstr("open(/x)"), HasSubstr("No such file"))));
 }
 
 TEST(StatusMacrosTest, AddsOnePhraseALayer) {
@@ -179,8 +180,8 @@ TEST(SubprocessTest, KillsTheWholeGroupOnTimeout) {
   SubprocessSpec spec =
       Shell("sleep 60 & echo $! > " + (dir / "pid") + "; wait");
   spec.timeout = absl::Milliseconds(500);
-  EXPECT_THAT(RunSubprocess(spec), StatusIs(StatusCode::kDeadlineExceeded,
-                                            HasSubstr("/bin/sh")));
+  EXPECT_THAT(RunSubprocess(spec),
+              StatusIs(StatusCode::kDeadlineExceeded, HasSubstr("/bin/sh")));
   ASSERT_OK_AND_ASSIGN(std::string pid, ReadFile(dir / "pid"));
   absl::Time deadline = absl::Now() + absl::Seconds(5);
   while (kill(std::stoi(pid), 0) == 0 && absl::Now() < deadline) {
@@ -202,15 +203,16 @@ TEST(SubprocessTest, NamesTheProgramThatIsNotThere) {
   SubprocessSpec spec;
   spec.path = "/no/such/program";
   spec.argv = {"program"};
-  EXPECT_THAT(RunSubprocess(spec), StatusIs(StatusCode::kNotFound,
-                                            HasSubstr("/no/such/program")));
+  EXPECT_THAT(RunSubprocess(spec),
+              StatusIs(StatusCode::kNotFound, HasSubstr("/no/such/program")));
 }
 
 TEST(SubprocessTest, GivesTheChildOnlyTheNamedDescriptors) {
   UniqueFd stray(open("/dev/null", O_RDONLY));
   UniqueFd named(open("/dev/zero", O_RDONLY | O_CLOEXEC));
-  SubprocessSpec spec = Shell("readlink /proc/self/fd/* | grep -c /dev/null; "
-                              "readlink /proc/self/fd/7");
+  SubprocessSpec spec = Shell(
+      "readlink /proc/self/fd/* | grep -c /dev/null; "
+      "readlink /proc/self/fd/7");
   spec.fds = {{named.get(), 7}};
   ASSERT_OK_AND_ASSIGN(SubprocessResult result, RunSubprocess(spec));
   EXPECT_EQ(result.out, "0\n/dev/zero\n");

@@ -92,8 +92,7 @@ absl::Status WriteFileAtomic(const std::string& path, absl::string_view data,
   std::string temporary = absl::StrCat(directory, "/.tmp-XXXXXX");
   UniqueFd fd(mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd) return ErrnoError("mkostemp(%s)", temporary);
-  absl::Status status =
-      WriteAndRename(fd.get(), temporary, path, data, mode);
+  absl::Status status = WriteAndRename(fd.get(), temporary, path, data, mode);
   if (!status.ok()) {
     unlink(temporary.c_str());
     return status;
@@ -161,8 +160,8 @@ absl::Status MakeDirectories(const std::string& path, mode_t mode) {
 absl::Status RemoveTree(const std::string& path) {
   if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
   if (errno != EISDIR && errno != EPERM) return ErrnoError("unlink(%s)", path);
-  UniqueFd fd(open(path.c_str(),
-                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd fd(
+      open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return ErrnoError("open(%s, O_DIRECTORY)", path);
   struct stat st;
   if (fstat(fd.get(), &st) < 0) return ErrnoError("fstat(%s)", path);

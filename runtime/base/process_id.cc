@@ -82,7 +82,8 @@ absl::Status ProcessHandle::Signal(int signal) const {
 absl::Status ProcessHandle::WaitForExit(absl::Duration timeout) const {
   absl::Time deadline = absl::Now() + timeout;
   while (true) {
-    absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
+    absl::Duration left =
+        std::max(deadline - absl::Now(), absl::ZeroDuration());
     int ms = static_cast<int>(
         std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 1 << 30));
     pollfd p = {pidfd_.get(), POLLIN, 0};

@@ -45,25 +45,25 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& s) {
 #define DAVIT_CONCAT_INNER_(a, b) a##b
 #define DAVIT_CONCAT_(a, b) DAVIT_CONCAT_INNER_(a, b)
 
-#define RETURN_IF_ERROR(expr, ...)                                          \
-  do {                                                                      \
-    if (auto davit_status_ = (expr); !davit_status_.ok()) {                 \
-      return ::davit::Annotate(                                             \
-          ::davit::status_internal::StatusOf(davit_status_),                \
-          ::absl::string_view{__VA_ARGS__});                                \
-    }                                                                       \
+#define RETURN_IF_ERROR(expr, ...)                           \
+  do {                                                       \
+    if (auto davit_status_ = (expr); !davit_status_.ok()) {  \
+      return ::davit::Annotate(                              \
+          ::davit::status_internal::StatusOf(davit_status_), \
+          ::absl::string_view{__VA_ARGS__});                 \
+    }                                                        \
   } while (false)
 
-#define ASSIGN_OR_RETURN(lhs, expr, ...)                                   \
-  ASSIGN_OR_RETURN_IMPL_(DAVIT_CONCAT_(davit_statusor_, __LINE__), lhs,    \
-                         expr, __VA_ARGS__)
+#define ASSIGN_OR_RETURN(lhs, expr, ...)                                      \
+  ASSIGN_OR_RETURN_IMPL_(DAVIT_CONCAT_(davit_statusor_, __LINE__), lhs, expr, \
+                         __VA_ARGS__)
 
-#define ASSIGN_OR_RETURN_IMPL_(statusor, lhs, expr, ...)                   \
-  auto statusor = (expr);                                                  \
-  if (!statusor.ok()) {                                                    \
-    return ::davit::Annotate(statusor.status(),                            \
-                             ::absl::string_view{__VA_ARGS__});            \
-  }                                                                        \
+#define ASSIGN_OR_RETURN_IMPL_(statusor, lhs, expr, ...)        \
+  auto statusor = (expr);                                       \
+  if (!statusor.ok()) {                                         \
+    return ::davit::Annotate(statusor.status(),                 \
+                             ::absl::string_view{__VA_ARGS__}); \
+  }                                                             \
   lhs = std::move(statusor).value()
 
 #endif  // DAVIT_RUNTIME_BASE_STATUS_MACROS_H_

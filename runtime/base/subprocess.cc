@@ -89,9 +89,9 @@ absl::StatusOr<pid_t> SpawnHere(const SubprocessSpec& spec,
   posix_spawn_file_actions_addclosefrom_np(actions.get(), highest + 1);
   SpawnAttributes attributes(group_flag);
   pid_t pid = -1;
-  int error = posix_spawn(&pid, spec.path.c_str(), actions.get(),
-                          attributes.get(), Pointers(spec.argv).data(),
-                          Pointers(spec.env).data());
+  int error =
+      posix_spawn(&pid, spec.path.c_str(), actions.get(), attributes.get(),
+                  Pointers(spec.argv).data(), Pointers(spec.env).data());
   if (error != 0) return ErrorNumber(error, "execve(%s)", spec.path);
   return pid;
 }
@@ -216,9 +216,8 @@ class Conversation {
       if (n > 0) into.append(buffer, static_cast<size_t>(n));
       if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) fd.Reset();
       if (into.size() > spec_.output_limit) {
-        return absl::ResourceExhaustedError(
-            absl::StrCat(spec_.path, " printed more than ",
-                         spec_.output_limit, " bytes"));
+        return absl::ResourceExhaustedError(absl::StrCat(
+            spec_.path, " printed more than ", spec_.output_limit, " bytes"));
       }
       if (n < 0) break;
     }
@@ -270,9 +269,8 @@ absl::StatusOr<SubprocessResult> RunSubprocess(const SubprocessSpec& spec) {
   ASSIGN_OR_RETURN(Pipe in, MakePipe());
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe err, MakePipe());
-  std::vector<std::pair<int, int>> fds = {{in.read.get(), 0},
-                                          {out.write.get(), 1},
-                                          {err.write.get(), 2}};
+  std::vector<std::pair<int, int>> fds = {
+      {in.read.get(), 0}, {out.write.get(), 1}, {err.write.get(), 2}};
   fds.insert(fds.end(), spec.fds.begin(), spec.fds.end());
   ASSIGN_OR_RETURN(pid_t pid, Spawn(spec, fds, POSIX_SPAWN_SETPGROUP));
   Child child(pid);

@@ -17,10 +17,10 @@ namespace davit {
 // other descriptors are closed in the child, signals are reset to default and
 // unblocked.
 struct SubprocessSpec {
-  std::string path;                // absolute; no $PATH look-up
-  std::vector<std::string> argv;   // argv[0] included
-  std::vector<std::string> env;    // the whole environment, "K=V"
-  std::string stdin_data;          // fed to the child's standard input
+  std::string path;               // absolute; no $PATH look-up
+  std::vector<std::string> argv;  // argv[0] included
+  std::vector<std::string> env;   // the whole environment, "K=V"
+  std::string stdin_data;         // fed to the child's standard input
   // Descriptors that the child gets: {ours, the number it sees}. 0-2 are taken
   // by pipes in RunSubprocess and may be mapped in StartDetached.
   std::vector<std::pair<int, int>> fds;
@@ -28,7 +28,7 @@ struct SubprocessSpec {
   // The switch is made by a thread made for it, never on the caller's.
   int netns_fd = -1;
   absl::Duration timeout = absl::InfiniteDuration();
-  size_t output_limit = 4 << 20;   // per stream; more is an error
+  size_t output_limit = 4 << 20;  // per stream; more is an error
 };
 
 struct SubprocessResult {

@@ -45,9 +45,9 @@ MATCHER_P2(StatusIs, code, message,
 #define DAVIT_TEST_CONCAT_(a, b) DAVIT_TEST_CONCAT_INNER_(a, b)
 #define ASSERT_OK_AND_ASSIGN(lhs, expr) \
   ASSERT_OK_AND_ASSIGN_IMPL_(DAVIT_TEST_CONCAT_(statusor_, __LINE__), lhs, expr)
-#define ASSERT_OK_AND_ASSIGN_IMPL_(statusor, lhs, expr)   \
-  auto statusor = (expr);                                 \
-  ASSERT_TRUE(statusor.ok()) << statusor.status();        \
+#define ASSERT_OK_AND_ASSIGN_IMPL_(statusor, lhs, expr) \
+  auto statusor = (expr);                               \
+  ASSERT_TRUE(statusor.ok()) << statusor.status();      \
   lhs = std::move(statusor).value()
 
 #endif  // DAVIT_TESTS_SUPPORT_MATCHERS_H_
