@@ -1,0 +1,119 @@
+#include "net/cni/cache.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "runtime/base/file.h"
+#include "runtime/base/status_macros.h"
+
+namespace davit {
+namespace {
+
+constexpr absl::string_view kKind = "cniCacheV1";
+
+// The names of the members are those of libcni's cachedInfo.
+CniJson Encode(const CniCacheEntry& entry) {
+  const CniAttachment& attachment = entry.attachment;
+  CniJson json = CniJson::object();
+  json["kind"] = std::string(kKind);
+  json["containerId"] = attachment.container_id;
+  json["config"] = absl::Base64Escape(entry.config);
+  json["ifName"] = attachment.ifname;
+  json["networkName"] = entry.network;
+  if (!attachment.netns.empty()) json["netns"] = attachment.netns;
+  for (const auto& [key, value] : attachment.args) {
+    json["cniArgs"].push_back(CniJson::array({key, value}));
+  }
+  if (!attachment.capability_args.empty()) {
+    json["capabilityArgs"] = attachment.capability_args;
+  }
+  if (entry.result.has_value()) json["result"] = *entry.result;
+  return json;
+}
+
+absl::Status DecodeArgs(const CniJson& json, CniAttachment& attachment) {
+  const CniJson* args = FindCniMember(json, "cniArgs");
+  if (args == nullptr) return absl::OkStatus();
+  absl::Status bad =
+      absl::InvalidArgumentError("cniArgs is not a list of pairs of strings");
+  if (!args->is_array()) return bad;
+  for (const CniJson& pair : *args) {
+    bool good = pair.is_array() && pair.size() == 2 && pair[0].is_string() &&
+                pair[1].is_string();
+    if (!good) return bad;
+    attachment.args.emplace_back(pair[0].get<std::string>(),
+                                 pair[1].get<std::string>());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CniCacheEntry> Decode(const std::string& text) {
+  ASSIGN_OR_RETURN(CniJson json, ParseCniJson(text));
+  ASSIGN_OR_RETURN(std::string kind, CniStringMember(json, "kind"));
+  if (kind != kKind) {
+    return absl::InvalidArgumentError(absl::StrCat("kind is not ", kKind));
+  }
+  CniCacheEntry entry;
+  CniAttachment& attachment = entry.attachment;
+  ASSIGN_OR_RETURN(entry.network, CniStringMember(json, "networkName"));
+  ASSIGN_OR_RETURN(attachment.container_id,
+                   CniStringMember(json, "containerId"));
+  ASSIGN_OR_RETURN(attachment.ifname, CniStringMember(json, "ifName"));
+  ASSIGN_OR_RETURN(attachment.netns, CniStringMember(json, "netns"));
+  ASSIGN_OR_RETURN(std::string config, CniStringMember(json, "config"));
+  if (!absl::Base64Unescape(config, &entry.config)) {
+    return absl::InvalidArgumentError("config is not base64");
+  }
+  RETURN_IF_ERROR(DecodeArgs(json, attachment));
+  if (const CniJson* values = FindCniMember(json, "capabilityArgs")) {
+    attachment.capability_args = *values;
+  }
+  if (const CniJson* result = FindCniMember(json, "result")) {
+    entry.result = *result;
+  }
+  return entry;
+}
+
+}  // namespace
+
+absl::Status CniCache::Put(const CniCacheEntry& entry) const {
+  RETURN_IF_ERROR(MakeDirectories(dir_, 0700));
+  return WriteFileAtomic(Path(entry.network, entry.attachment.container_id,
+                              entry.attachment.ifname),
+                         DumpCniJson(Encode(entry)), 0600);
+}
+
+absl::StatusOr<CniCacheEntry> CniCache::Get(const std::string& network,
+                                            const std::string& container_id,
+                                            const std::string& ifname) const {
+  std::string path = Path(network, container_id, ifname);
+  ASSIGN_OR_RETURN(std::string text, ReadFile(path));
+  absl::StatusOr<CniCacheEntry> entry = Decode(text);
+  if (!entry.ok()) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": ", entry.status().message()));
+  }
+  bool same = entry->network == network &&
+              entry->attachment.container_id == container_id &&
+              entry->attachment.ifname == ifname;
+  if (!same) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": is of network \"", entry->network,
+                     "\", container \"", entry->attachment.container_id,
+                     "\", interface \"", entry->attachment.ifname, "\""));
+  }
+  return entry;
+}
+
+absl::Status CniCache::Remove(const std::string& network,
+                              const std::string& container_id,
+                              const std::string& ifname) const {
+  return RemoveFile(Path(network, container_id, ifname));
+}
+
+std::string CniCache::Path(const std::string& network,
+                           const std::string& container_id,
+                           const std::string& ifname) const {
+  return absl::StrCat(dir_, "/", network, "-", container_id, "-", ifname);
+}
+
+}  // namespace davit
