@@ -1,0 +1,37 @@
+#ifndef DAVIT_RUNTIME_ROOTFS_ROOTFS_H_
+#define DAVIT_RUNTIME_ROOTFS_ROOTFS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "runtime/rootfs/resolve.h"  // IWYU pragma: export
+
+namespace davit {
+
+// A writable root file system over an image's layers (overlayfs, see
+// Documentation/filesystems/overlayfs.rst of the kernel).
+struct OverlaySpec {
+  std::vector<std::string> lower_dirs;  // topmost first
+  std::string upper_dir;                // created if absent
+  std::string work_dir;                 // created if absent; same file system
+  std::string target;                   // the mount point; created if absent
+};
+
+// Mounts it through libmount. AlreadyExists if something is mounted on the
+// target. InvalidArgument names the offending path (a ':' or ',' in it).
+absl::Status MountOverlay(const OverlaySpec& spec);
+
+// Unmounts everything at and below `directory`, deepest first; OK when nothing
+// is mounted there. Detaches (MNT_DETACH) what is busy. Uses libmount to read
+// /proc/self/mountinfo.
+absl::Status UnmountTree(const std::string& directory);
+
+// Mount points at and below `directory`, deepest first.
+absl::StatusOr<std::vector<std::string>> ListMountsBelow(
+    const std::string& directory);
+
+}  // namespace davit
+
+#endif  // DAVIT_RUNTIME_ROOTFS_ROOTFS_H_
