@@ -1,0 +1,306 @@
+// systemd's Container Interface as code: the rows of
+// facts/systemd-containers.md §1, looked at in a running machine.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <signal.h>
+
+#include <cstdio>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "runtime/base/file.h"
+#include "runtime/base/uuid.h"
+#include "runtime/boot/testing/pod_fixture.h"
+#include "tests/support/matchers.h"
+
+namespace davit::testing {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
+
+class ContractTest : public PodFixture {
+ protected:
+  void SetUp() override {
+    PodFixture::SetUp();
+    if (IsSkipped()) return;
+    request_ = NewRequest();
+    request_.credentials["davit.test"] = "sesame";
+    request_.files = {
+        {.path = "/etc/davit/deep/file", .content = "hello", .mode = 0640},
+        {.path = "/etc/davit/link", .symlink_target = "deep/file"},
+        {.path = "/run/early", .content = "x"},
+        {.path = "/etc/os-release", .content = "y", .only_if_absent = true}};
+    request_.binds = {{ShimPath(), "/run/davit/tool", true},
+                      {request_.state_dir, "/var/log/from-host", false}};
+    pod_ = StartReady(request_);
+    ASSERT_NE(pod_, nullptr);
+  }
+  void TearDown() override {
+    if (pod_ != nullptr) {
+      EXPECT_THAT(pod_->Stop(absl::Seconds(20)), IsOk());
+    }
+    pod_.reset();
+    PodFixture::TearDown();
+  }
+
+  std::string Out(std::vector<std::string> argv) {
+    SubprocessResult result = Look(*pod_, std::move(argv));
+    EXPECT_TRUE(result.ExitedWith(0)) << result.err;
+    return std::string(absl::StripAsciiWhitespace(result.out));
+  }
+  std::string Cat(const std::string& path) { return Out({"cat", path}); }
+
+  // Mount options of the topmost mount at `path` in the pod, "" if none.
+  std::string MountOptions(const std::string& path) {
+    std::string options;
+    std::string text =
+        ReadFile(absl::StrCat("/proc/", pod_->init().pid, "/mountinfo"))
+            .value_or("");
+    for (absl::string_view line : absl::StrSplit(text, '\n')) {
+      std::vector<std::string> fields = absl::StrSplit(line, ' ');
+      if (fields.size() > 6 && fields[4] == path) {
+        options = fields[5] + " " + fields[6];
+      }
+    }
+    return options;
+  }
+
+  uint64_t BoundingSet() {
+    uint64_t bits = 0;
+    EXPECT_TRUE(
+        absl::SimpleHexAtoi(StatusField(pod_->init().pid, "CapBnd"), &bits));
+    return bits;
+  }
+
+  BootRequest request_;
+  std::unique_ptr<PodProcess> pod_;
+};
+
+TEST_F(ContractTest, ExecutionEnvironment) {
+  EXPECT_EQ(Out({"uname", "-n"}), "testpod");  // EE1
+  // EE2, EE4.
+  EXPECT_THAT(MountOptions("/sys"), StartsWith("ro"));
+  EXPECT_THAT(MountOptions("/proc/sys"), StartsWith("ro"));
+  EXPECT_THAT(MountOptions("/proc/sys/net"), StartsWith("rw"));
+  EXPECT_FALSE(
+      RunUnit(*pod_, "echo 1 >/proc/sys/vm/drop_caches").ExitedWith(0));
+  EXPECT_TRUE(
+      RunUnit(*pod_, "echo 1 >/proc/sys/net/ipv4/ip_forward").ExitedWith(0));
+  // EE5.
+  EXPECT_EQ(Out({"systemctl", "is-active", "console-getty"}), "active");
+  // EE8.
+  EXPECT_THAT(MountOptions("/"), HasSubstr("shared:"));
+  // Not a peer of anything on the host.
+  EXPECT_THAT(MountOptions("/"), Not(HasSubstr("master:")));
+}
+
+TEST_F(ContractTest, Devices) {
+  struct {
+    const char* path;
+    const char* type;
+  } nodes[] = {{"/dev/null", "1:3"},    {"/dev/zero", "1:5"},
+               {"/dev/full", "1:7"},    {"/dev/random", "1:8"},
+               {"/dev/urandom", "1:9"}, {"/dev/tty", "5:0"}};
+  for (const auto& node : nodes) {
+    EXPECT_EQ(Out({"stat", "-c", "%t:%T %a", node.path}),
+              absl::StrCat(node.type, " 666"));
+  }
+  EXPECT_EQ(Out({"stat", "-L", "-c", "%t:%T", "/dev/ptmx"}), "5:2");
+  EXPECT_EQ(Out({"stat", "-c", "%t", "/dev/console"}), "88");  // 136: a pty
+  // NO3, NO4, NO5.
+  std::vector<std::string> names = absl::StrSplit(Out({"ls", "/dev"}), '\n');
+  for (const std::string& name : names) {
+    EXPECT_THAT(
+        (std::vector<std::string>{
+            "console", "core",   "fd",    "full",   "hugepages", "initctl",
+            "log",     "mqueue", "null",  "ptmx",   "pts",       "random",
+            "shm",     "stderr", "stdin", "stdout", "tty",       "urandom",
+            "zero",    "char",   "block"}),
+        Contains(name));
+  }
+}
+
+TEST_F(ContractTest, RefusesOtherDevices) {
+  SubprocessResult loop =
+      RunUnit(*pod_, "mknod /root/x b 7 0 && exec 3</root/x");
+  EXPECT_FALSE(loop.ExitedWith(0));
+  EXPECT_THAT(loop.err, HasSubstr("Operation not permitted"));
+  EXPECT_FALSE(RunUnit(*pod_, "mknod /root/y c 10 229").ExitedWith(0));
+  EXPECT_TRUE(
+      RunUnit(*pod_, "mknod /root/n c 1 3 && echo >/root/n").ExitedWith(0));
+  // A unit's own policy goes on top (BPF_F_ALLOW_MULTI).
+  EXPECT_TRUE(RunUnit(*pod_, "echo x >/dev/null",
+                      {"DevicePolicy=strict", "DeviceAllow=/dev/null rw"})
+                  .ExitedWith(0));
+}
+
+TEST_F(ContractTest, Cgroups) {
+  bool hybrid = pod_->cgroups().count("memory") != 0;
+  if (hybrid) {
+    EXPECT_TRUE(RunUnit(*pod_, "mkdir /sys/fs/cgroup/unified/t").ExitedWith(0));
+    SubprocessResult v1 = RunUnit(*pod_, "mkdir /sys/fs/cgroup/memory/t");
+    EXPECT_THAT(v1.err, HasSubstr("Read-only file system"));
+  } else {
+    EXPECT_TRUE(RunUnit(*pod_, "mkdir /sys/fs/cgroup/t").ExitedWith(0));
+  }
+  // EE6: our own directory is the root everywhere.
+  for (absl::string_view line : absl::StrSplit(Cat("/proc/1/cgroup"), '\n')) {
+    EXPECT_THAT(std::string(line),
+                AnyOf(::testing::EndsWith(":/"), HasSubstr(":/init.scope")));
+  }
+  // From outside all of it is below our parent.
+  std::string outside =
+      ReadFile(absl::StrCat("/proc/", pod_->init().pid, "/cgroup"))
+          .value_or("");
+  for (absl::string_view line :
+       absl::StrSplit(outside, '\n', absl::SkipEmpty())) {
+    EXPECT_THAT(
+        std::string(line),
+        HasSubstr(absl::StrCat("/", cgroup_parent_, "/", request_.pod_id)));
+  }
+  EXPECT_THAT(launcher_->ListCgroups().value(), ElementsAre(request_.pod_id));
+}
+
+TEST_F(ContractTest, Environment) {
+  std::string raw =
+      ReadFile(absl::StrCat("/proc/", pod_->init().pid, "/environ"))
+          .value_or("");
+  std::vector<std::string> env = absl::StrSplit(raw, '\0', absl::SkipEmpty());
+  EXPECT_THAT(env, Contains("container=davit"));
+  EXPECT_THAT(env, Contains("container_uuid=" + request_.pod_id));
+  EXPECT_THAT(env, Contains(StartsWith("container_host_id=")));
+  EXPECT_THAT(env, Contains("NOTIFY_SOCKET=/run/host/notify"));
+  EXPECT_EQ(Cat("/run/systemd/container"), "davit");
+  EXPECT_EQ(Cat("/etc/machine-id"), MachineIdOfUuid(request_.pod_id));
+  EXPECT_THAT(Out({"ls", "-l", "/proc/1/fd"}), Not(HasSubstr("launch-plan")));
+}
+
+TEST_F(ContractTest, Credentials) {
+  SubprocessResult unit =
+      RunUnit(*pod_, "cat $CREDENTIALS_DIRECTORY/davit.test",
+              {"LoadCredential=davit.test"});
+  EXPECT_EQ(unit.out, "sesame") << unit.err;
+  EXPECT_THAT(MountOptions("/run/host/credentials"), StartsWith("ro"));
+  EXPECT_EQ(Out({"stat", "-f", "-c", "%T", "/run/host/credentials"}), "ramfs");
+}
+
+TEST_F(ContractTest, RunHost) {
+  EXPECT_THAT(MountOptions("/run/host"), StartsWith("ro"));  // RH0
+  EXPECT_EQ(Out({"stat", "-c", "%F", "/run/host/incoming"}), "directory");
+  EXPECT_EQ(Out({"stat", "-c", "%F", "/run/host/notify"}), "socket");
+  struct {
+    const char* name;
+    const char* mode;
+  } table[] = {{"reg", "----------"},  {"dir", "d---------"},
+               {"fifo", "p---------"}, {"sock", "s---------"},
+               {"chr", "c---------"},  {"blk", "b---------"}};
+  for (const auto& row : table) {
+    EXPECT_EQ(Out({"stat", "-c", "%A %t:%T",
+                   absl::StrCat("/run/host/inaccessible/", row.name)}),
+              absl::StrCat(row.mode, " 0:0"));
+  }
+  EXPECT_EQ(Look(*pod_, {"cat", "/run/host/container-manager"}).out, "davit\n");
+  EXPECT_EQ(Look(*pod_, {"cat", "/run/host/container-uuid"}).out,
+            request_.pod_id + "\n");
+  EXPECT_EQ(Look(*pod_, {"cat", "/run/host/os-release"}).out,
+            ReadFile("/etc/os-release").value());
+  EXPECT_TRUE(RunUnit(*pod_, "touch /run/host/unix-export/s").ExitedWith(0));
+  EXPECT_FALSE(RunUnit(*pod_, "touch /run/host/x").ExitedWith(0));
+  SubprocessResult hidden = RunUnit(*pod_, "stat -c %A /etc/shadow",
+                                    {"InaccessiblePaths=/etc/shadow"});
+  EXPECT_EQ(hidden.out, "----------\n") << hidden.err;
+}
+
+TEST_F(ContractTest, Donts) {
+  uint64_t bounding = BoundingSet();
+  EXPECT_NE(bounding & 1u << CAP_MKNOD, 0u);      // NO1
+  EXPECT_NE(bounding & 1u << CAP_SYS_ADMIN, 0u);  // NO2
+  for (int number : {CAP_AUDIT_WRITE, CAP_AUDIT_CONTROL, CAP_AUDIT_READ,
+                     CAP_SYS_MODULE, CAP_SYS_TIME, CAP_SYS_RAWIO}) {
+    EXPECT_EQ(bounding & uint64_t{1} << number, 0u) << number;  // NO8
+  }
+  EXPECT_EQ(StatusField(pod_->init().pid, "Seccomp"), "2");
+  EXPECT_EQ(StatusField(pod_->init().pid, "NoNewPrivs"), "0");
+  SubprocessResult sandboxed =
+      RunUnit(*pod_, "id -u && echo x >/dev/null",
+              {"PrivateDevices=yes", "ProtectSystem=strict", "ProtectHome=yes",
+               "PrivateTmp=yes", "PrivateNetwork=yes", "DynamicUser=yes",
+               "InaccessiblePaths=/srv", "SystemCallFilter=@system-service"});
+  EXPECT_TRUE(sandboxed.ExitedWith(0)) << sandboxed.err;
+  EXPECT_NE(sandboxed.out, "0\n");
+}
+
+TEST_F(ContractTest, ProcIsMasked) {
+  EXPECT_EQ(Look(*pod_, {"stat", "-c", "%a %s", "/proc/kallsyms"}).out,
+            "0 0\n");
+  EXPECT_FALSE(RunUnit(*pod_, "echo h >/proc/sysrq-trigger").ExitedWith(0));
+  EXPECT_EQ(Out({"stat", "-c", "%F", "/proc/kmsg"}), "fifo");
+  std::string own = Cat("/proc/sys/kernel/random/boot_id");
+  EXPECT_TRUE(IsUuid(own)) << own;
+  EXPECT_NE(own + "\n", ReadFile("/proc/sys/kernel/random/boot_id").value());
+  // Journald took it.
+  EXPECT_THAT(Out({"journalctl", "--list-boots", "--no-pager"}),
+              HasSubstr(absl::StrReplaceAll(own, {{"-", ""}})));
+  EXPECT_EQ(Out({"ls", "/run"}).find(".davit"), std::string::npos);
+}
+
+TEST_F(ContractTest, FilesAndBinds) {
+  EXPECT_EQ(Cat("/etc/davit/link"), "hello");
+  EXPECT_EQ(Out({"stat", "-c", "%a", "/etc/davit/deep/file"}), "640");
+  EXPECT_EQ(Cat("/run/early"), "x");
+  EXPECT_NE(Cat("/etc/os-release"), "y");
+  EXPECT_THAT(MountOptions("/run/davit/tool"), StartsWith("ro"));
+  EXPECT_EQ(Out({"stat", "-c", "%F", "/run/davit/tool"}), "regular file");
+  EXPECT_TRUE(RunUnit(*pod_, "echo hi >/var/log/from-host/w").ExitedWith(0));
+  EXPECT_EQ(ReadFile(request_.state_dir + "/w").value(), "hi\n");
+}
+
+TEST_F(ContractTest, IsHealthy) {
+  EXPECT_EQ(Out({"systemctl", "is-system-running", "--wait"}), "running")
+      << Out({"systemctl", "--failed", "--no-pager"});
+  // PID 1 has raised its own; what it starts gets what we gave it.
+  EXPECT_EQ(RunUnit(*pod_, "ulimit -Sn").out, "1024\n");
+  EXPECT_EQ(ReadFile(absl::StrCat("/proc/", pod_->init().pid, "/oom_score_adj"))
+                .value(),
+            "0\n");
+}
+
+TEST_F(ContractTest, PhasesAreInOrderAndTheShimIsSmall) {
+  std::vector<BootPhase> phases = pod_->phases();
+  std::vector<std::string> names;
+  for (size_t i = 0; i < phases.size(); ++i) {
+    names.push_back(phases[i].name);
+    if (i == 0) continue;
+    EXPECT_GE(phases[i].at, phases[i - 1].at) << phases[i].name;
+    printf("%s: +%.1f ms\n", phases[i].name.c_str(),
+           absl::ToDoubleMilliseconds(phases[i].at - phases[0].at));
+  }
+  EXPECT_THAT(names, ElementsAre("cgroup", "clone", "mounts", "exec", "ready"));
+  pid_t shim = pod_->shim().pid;
+  printf("shim: VmRSS %s, RssAnon %s\n", StatusField(shim, "VmRSS").c_str(),
+         StatusField(shim, "RssAnon").c_str());
+  printf("%s\n", ReadFile(absl::StrCat("/proc/", shim, "/smaps_rollup"))
+                     .value_or("")
+                     .c_str());
+  int rss = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(
+      absl::StripSuffix(StatusField(shim, "VmRSS"), " kB"), &rss));
+  EXPECT_LT(rss, 3000);
+  // Holds nothing of ours: the plan, the agent's descriptors, its directory.
+  EXPECT_EQ(StatusField(shim, "Threads"), "1");
+}
+
+}  // namespace
+}  // namespace davit::testing

@@ -1,0 +1,290 @@
+#include "runtime/boot/launcher.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "runtime/base/errno_error.h"
+#include "runtime/base/file.h"
+#include "runtime/base/rollback.h"
+#include "runtime/base/status_macros.h"
+#include "runtime/base/uuid.h"
+#include "runtime/boot/event_thread.h"
+#include "runtime/boot/packet_socket.h"
+#include "runtime/boot/plan_builder.h"
+#include "runtime/boot/pod_process.h"
+#include "runtime/boot/record_reader.h"
+#include "runtime/boot/root_inspector.h"
+#include "runtime/boot/shim_process.h"
+#include "runtime/boot/shim_record.h"
+#include "runtime/cgroup/cgroup_record.h"
+#include "runtime/cgroup/hierarchy.h"
+#include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/sandbox/seccomp.h"
+
+namespace davit {
+namespace {
+
+constexpr absl::Duration kKillTimeout = absl::Seconds(10);
+// A set-up takes some 25 ms; only a dead network file system below the root
+// takes for ever.
+constexpr absl::Duration kStartTimeout = absl::Seconds(60);
+
+bool HostRunsSystemd() {
+  return PathExists("/run/systemd/system");  // sd_booted(3)
+}
+
+absl::StatusOr<std::string> HostBootId() {
+  ASSIGN_OR_RETURN(std::string text,
+                   ReadFile("/proc/sys/kernel/random/boot_id"));
+  return std::string(absl::StripAsciiWhitespace(text));
+}
+
+absl::StatusOr<HostFacts> DetectHost() {
+  HostFacts host;
+  for (const char* path : {"/etc/os-release", "/usr/lib/os-release"}) {
+    if (!host.os_release.empty()) break;
+    host.os_release = ReadFile(path, 64 << 10).value_or("");
+  }
+  host.has_selinux = PathExists("/sys/fs/selinux/enforce");
+  ASSIGN_OR_RETURN(SeccompFilter filter,
+                   SeccompFilter::Create(PodSeccompProfile()),
+                   "compile the pods' system call filter");
+  host.seccomp_program = filter.Export();
+  return host;
+}
+
+CgroupLimits ToCgroupLimits(const PodLimits& limits) {
+  return {.memory_max_bytes = limits.memory_max_bytes,
+          .cpu_millis = limits.cpu_millis,
+          .pids_max = limits.pids_max};
+}
+
+absl::Status CheckPodId(const std::string& pod_id) {
+  if (IsUuid(pod_id)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("pod_id: \"", pod_id, "\" is not a UUID in lower case"));
+}
+
+absl::Status RemoveRuntimeFiles(const std::string& runtime_dir) {
+  RETURN_IF_ERROR(RemoveFile(ShimSocketPath(runtime_dir)));
+  RETURN_IF_ERROR(RemoveFile(ShimRecordPath(runtime_dir)));
+  // The intent last: it is the way back to all else.
+  return RemoveFile(CgroupRecordPath(runtime_dir));
+}
+
+absl::Status RemoveStateFiles(const std::string& state_dir) {
+  RETURN_IF_ERROR(RemoveFile(ExitRecordPath(state_dir)));
+  RETURN_IF_ERROR(RemoveFile(ConsoleLogPath(state_dir)));
+  return RemoveFile(ConsoleLogPath(state_dir) + ".1");
+}
+
+absl::Status RemoveCgroup(const PodCgroup& cgroup) {
+  RETURN_IF_ERROR(cgroup.KillAll(kKillTimeout));
+  return cgroup.Remove();
+}
+
+class LauncherImpl : public Launcher {
+ public:
+  LauncherImpl(LauncherOptions options,
+               std::vector<CgroupHierarchy> hierarchies, HostFacts host,
+               std::string boot_id, std::unique_ptr<EventThread> events)
+      : options_(std::move(options)),
+        hierarchies_(std::move(hierarchies)),
+        host_(std::move(host)),
+        boot_id_(std::move(boot_id)),
+        events_(std::move(events)) {}
+
+  absl::StatusOr<std::unique_ptr<PodProcess>> Start(
+      const BootRequest& request, PodListener listener) override;
+  absl::StatusOr<std::unique_ptr<PodProcess>> Recover(
+      const std::string& pod_id, const std::string& runtime_dir,
+      const std::string& state_dir, PodListener listener) override;
+  absl::Status Destroy(const std::string& pod_id,
+                       const std::string& runtime_dir) override;
+  absl::StatusOr<std::vector<std::string>> ListCgroups() override;
+
+ private:
+  PodCgroup PlanCgroup(const std::string& pod_id) const {
+    return PodCgroup::Plan(hierarchies_, options_.cgroup_parent, pod_id,
+                           HostRunsSystemd());
+  }
+  absl::StatusOr<PodCgroup> FindCgroup(const std::string& pod_id,
+                                       const std::string& runtime_dir) const;
+  absl::Status CheckNotRunning(const BootRequest& request) const;
+  absl::Status MakeCgroup(const BootRequest& request, const PodCgroup& cgroup);
+  absl::StatusOr<std::unique_ptr<PodProcess>> TakeUpRunning(
+      PodProcessParts& parts);
+  absl::StatusOr<std::unique_ptr<PodProcess>> TakeUpEnded(
+      PodProcessParts parts);
+
+  const LauncherOptions options_;
+  const std::vector<CgroupHierarchy> hierarchies_;
+  const HostFacts host_;
+  const std::string boot_id_;
+  const std::unique_ptr<EventThread> events_;
+};
+
+// A second start under one id would take the first one's files away.
+absl::Status LauncherImpl::CheckNotRunning(const BootRequest& request) const {
+  if (ConnectForPackets(ShimSocketPath(request.runtime_dir)).ok()) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("pod ", request.pod_id, " is running"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LauncherImpl::MakeCgroup(const BootRequest& request,
+                                      const PodCgroup& cgroup) {
+  RETURN_IF_ERROR(
+      WriteCgroupRecord(CgroupRecordPath(request.runtime_dir), cgroup));
+  RETURN_IF_ERROR(cgroup.Create());
+  return cgroup.SetLimits(ToCgroupLimits(request.limits));
+}
+
+absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Start(
+    const BootRequest& request, PodListener listener) {
+  RETURN_IF_ERROR(ValidateBootRequest(request));
+  RETURN_IF_ERROR(CheckNotRunning(request));
+  ASSIGN_OR_RETURN(GuestFacts guest,
+                   InspectRoot(request.rootfs, request.init_argv.empty()));
+  PodCgroup cgroup = PlanCgroup(request.pod_id);
+  LaunchPlan plan = BuildLaunchPlan(request, host_, guest, cgroup, NewUuid());
+
+  Rollback rollback;
+  rollback.Add("remove what was started", [&]() -> absl::Status {
+    RETURN_IF_ERROR(RemoveCgroup(cgroup));
+    RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
+    return RemoveRuntimeFiles(request.runtime_dir);
+  });
+  RETURN_IF_ERROR(RemoveCgroup(cgroup), "clear an earlier run");
+  RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
+  RETURN_IF_ERROR(MakeCgroup(request, cgroup));
+  plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());
+  ASSIGN_OR_RETURN(ShimProcess shim,
+                   ShimProcess::Start(options_.shim_path, plan));
+  ASSIGN_OR_RETURN(ShimState state, shim.AwaitState(kStartTimeout), "boot pod");
+  rollback.Commit();
+  PodProcessParts parts = {.runtime_dir = request.runtime_dir,
+                           .state_dir = request.state_dir,
+                           .cgroup = std::move(cgroup),
+                           .listener = std::move(listener),
+                           .events = events_.get()};
+  ShimProcess::Parts released = std::move(shim).Release();
+  return FollowPod(std::move(parts), std::move(state),
+                   std::move(released.socket), std::move(released.pidfd));
+}
+
+// The directories that were written down; without a record those that a start
+// now would make.
+absl::StatusOr<PodCgroup> LauncherImpl::FindCgroup(
+    const std::string& pod_id, const std::string& runtime_dir) const {
+  absl::StatusOr<PodCgroup> recorded =
+      ReadCgroupRecord(CgroupRecordPath(runtime_dir), pod_id);
+  if (absl::IsNotFound(recorded.status()) ||
+      absl::IsDataLoss(recorded.status())) {
+    return PlanCgroup(pod_id);
+  }
+  return recorded;
+}
+
+absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Recover(
+    const std::string& pod_id, const std::string& runtime_dir,
+    const std::string& state_dir, PodListener listener) {
+  RETURN_IF_ERROR(CheckPodId(pod_id));
+  ASSIGN_OR_RETURN(PodCgroup cgroup, FindCgroup(pod_id, runtime_dir));
+  PodProcessParts parts = {.runtime_dir = runtime_dir,
+                           .state_dir = state_dir,
+                           .cgroup = std::move(cgroup),
+                           .listener = std::move(listener),
+                           .events = events_.get()};
+  absl::StatusOr<std::unique_ptr<PodProcess>> running = TakeUpRunning(parts);
+  if (!absl::IsNotFound(running.status())) return running;
+  return TakeUpEnded(std::move(parts));
+}
+
+// NotFound if no shim lives; `parts` are untouched then.
+absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::TakeUpRunning(
+    PodProcessParts& parts) {
+  absl::StatusOr<ShimProcess> shim =
+      ShimProcess::Connect(ShimSocketPath(parts.runtime_dir));
+  if (!shim.ok()) return absl::NotFoundError("no shim answers");
+  // It may be in the middle of the start, or of its own end.
+  absl::StatusOr<ShimState> state = shim->AwaitState(kStartTimeout);
+  if (absl::IsDeadlineExceeded(state.status())) return state.status();
+  if (!state.ok() || state->exit.has_value()) {
+    // Its pidfd tells when all is written.
+    RETURN_IF_ERROR(shim->AwaitEnd(kStartTimeout));
+    return absl::NotFoundError("its shim has just ended");
+  }
+  ShimProcess::Parts released = std::move(*shim).Release();
+  return FollowPod(std::move(parts), *std::move(state),
+                   std::move(released.socket), std::move(released.pidfd));
+}
+
+absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::TakeUpEnded(
+    PodProcessParts parts) {
+  absl::StatusOr<ShimState> recorded =
+      ReadShimRecord(ShimRecordPath(parts.runtime_dir), boot_id_);
+  absl::StatusOr<PodExit> exit =
+      ReadExitRecord(ExitRecordPath(parts.state_dir));
+  if (absl::IsNotFound(exit.status())) {
+    bool trace = parts.cgroup.Exists() ||
+                 PathExists(ShimRecordPath(parts.runtime_dir)) ||
+                 PathExists(CgroupRecordPath(parts.runtime_dir));
+    if (!trace) {
+      return absl::NotFoundError(
+          absl::StrCat("no trace of a pod in ", parts.runtime_dir));
+    }
+  }
+  if (!exit.ok()) exit = EndLostPod(parts);
+  RETURN_IF_ERROR(exit.status(), "end a pod without a shim");
+  return EndedPod(std::move(parts), recorded.value_or(ShimState()), *exit);
+}
+
+absl::Status LauncherImpl::Destroy(const std::string& pod_id,
+                                   const std::string& runtime_dir) {
+  RETURN_IF_ERROR(CheckPodId(pod_id));
+  ASSIGN_OR_RETURN(PodCgroup cgroup, FindCgroup(pod_id, runtime_dir));
+  absl::StatusOr<ShimState> recorded =
+      ReadShimRecord(ShimRecordPath(runtime_dir), boot_id_);
+  if (recorded.ok()) {
+    // First the shim: it must not write while its files are removed.
+    RETURN_IF_ERROR(KillProcess(recorded->shim, kKillTimeout), "kill shim");
+  }
+  RETURN_IF_ERROR(RemoveCgroup(cgroup));
+  return RemoveRuntimeFiles(runtime_dir);
+}
+
+absl::StatusOr<std::vector<std::string>> LauncherImpl::ListCgroups() {
+  return ListPodCgroups(hierarchies_, options_.cgroup_parent);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(
+    const LauncherOptions& options) {
+  if (access(options.shim_path.c_str(), X_OK) < 0) {
+    return ErrnoError("access(%s, X_OK)", options.shim_path);
+  }
+  if (options.cgroup_parent.empty() || options.cgroup_parent[0] == '.' ||
+      options.cgroup_parent.find('/') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cgroup_parent: \"", options.cgroup_parent,
+                     "\" is not a directory's name"));
+  }
+  ASSIGN_OR_RETURN(std::vector<CgroupHierarchy> hierarchies,
+                   DiscoverCgroupHierarchies());
+  RETURN_IF_ERROR(PrepareAgentCgroup(hierarchies, options.cgroup_parent));
+  ASSIGN_OR_RETURN(HostFacts host, DetectHost());
+  ASSIGN_OR_RETURN(std::string boot_id, HostBootId());
+  ASSIGN_OR_RETURN(std::unique_ptr<EventThread> events, EventThread::Create());
+  return std::make_unique<LauncherImpl>(options, std::move(hierarchies),
+                                        std::move(host), std::move(boot_id),
+                                        std::move(events));
+}
+
+}  // namespace davit

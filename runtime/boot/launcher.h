@@ -1,0 +1,168 @@
+#ifndef DAVIT_RUNTIME_BOOT_LAUNCHER_H_
+#define DAVIT_RUNTIME_BOOT_LAUNCHER_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "runtime/base/process_id.h"
+#include "runtime/boot/pod_file.h"
+
+namespace davit {
+
+// A file or directory of the host that the pod sees.
+struct PodBind {
+  std::string source;  // absolute, on the host; must exist
+  std::string target;  // absolute, in the pod; its mount point is created
+  bool read_only = true;
+};
+
+// Limits on the pod's whole cgroup; 0 means no limit.
+struct PodLimits {
+  uint64_t memory_max_bytes = 0;
+  uint64_t cpu_millis = 0;  // 1000 = one core
+  uint64_t pids_max = 0;
+};
+
+// What a pod's boot needs; values only. The root file system is mounted and the
+// netns is connected already.
+struct BootRequest {
+  std::string pod_id;  // UUID: container_uuid, and machine-id if empty there
+  std::string hostname;
+  std::string rootfs;                  // a mount point; submounts come along
+  std::string netns_path;              // empty: the host's network
+  std::vector<std::string> init_argv;  // empty: the root image's own systemd
+  std::vector<std::string> init_args;  // appended to it, "--log-target=…"
+  std::map<std::string, std::string> env;          // more for PID 1
+  std::map<std::string, std::string> credentials;  // systemd credentials
+  std::vector<PodBind> binds;
+  std::vector<PodFile> files;  // written before PID 1 starts
+  PodLimits limits;
+  // <runtime_dir>: sockets and what dies with the machine (shim.sock,
+  // shim.json). <state_dir>: what must outlive a reboot (exit.json,
+  // console.log). Both exist, private to this pod, mode 0700.
+  std::string runtime_dir;
+  std::string state_dir;
+  absl::Duration ready_timeout = absl::Seconds(60);
+};
+
+// How a pod's PID 1 ended (facts/systemd-containers.md 3b.5).
+struct PodExit {
+  enum class Kind {
+    kUnknown,   // the shim was lost as well: nobody saw it
+    kExited,    // "systemctl exit N": code
+    kPowerOff,  // poweroff or halt from inside, or a clean stop
+    kReboot,
+    kSignaled,  // signal
+  };
+  Kind kind = Kind::kUnknown;
+  int code = 0;
+  int signal = 0;
+  bool oom_killed = false;      // the kernel's OOM killer hit the pod's cgroup
+  bool stop_requested = false;  // somebody asked for it through the shim
+  absl::Time at;
+};
+
+// One mark of a start, for timing: "cgroup", "clone", "mounts", "exec",
+// "ready". Stable names, in this order.
+struct BootPhase {
+  std::string name;
+  absl::Time at;
+};
+
+// Resources of the pod's cgroup as they are now; -1: this kernel or layout
+// cannot tell.
+struct PodUsage {
+  int64_t memory_bytes = -1;
+  int64_t memory_peak_bytes = -1;
+  int64_t cpu_usec = -1;
+  int64_t tasks = -1;
+};
+
+// A started systemd container, alive or not. Obtained from Launcher; outlived
+// by it. Thread-safe.
+class PodProcess {
+ public:
+  virtual ~PodProcess() = default;
+
+  virtual ProcessIdentity init() const = 0;  // host pid of the pod's PID 1
+  virtual ProcessIdentity shim() const = 0;
+  // cgroup directories of the payload by controller ("" is v2, "memory", …).
+  virtual std::map<std::string, std::string> cgroups() const = 0;
+
+  // Waits for READY=1 of the pod's systemd. FailedPrecondition with the last
+  // console lines if it ended instead; DeadlineExceeded after `timeout`.
+  virtual absl::Status WaitReady(absl::Duration timeout) = 0;
+
+  // Waits until PID 1 is gone, no process is left in the cgroup, and exit.json
+  // is on disk. DeadlineExceeded.
+  virtual absl::StatusOr<PodExit> WaitExit(absl::Duration timeout) = 0;
+
+  // Clean shutdown: SIGRTMIN+3 once PID 1 can take it, resent while needed;
+  // after `grace` the whole cgroup is killed. OK also when it is gone already.
+  virtual absl::StatusOr<PodExit> Stop(absl::Duration grace) = 0;
+
+  virtual std::vector<BootPhase> phases() const = 0;
+  virtual absl::StatusOr<PodUsage> Usage() const = 0;
+};
+
+// Hears of a pod's life on the launcher's own event thread: return quickly and
+// call no PodProcess method that waits.
+struct PodListener {
+  std::function<void()> on_ready;
+  std::function<void(const std::string&)> on_status;  // STATUS= of its systemd
+  std::function<void(const PodExit&)> on_exit;        // once
+};
+
+// Boots systemd containers: runtime/boot's one header that agent/ sees.
+// Implements systemd's Container Interface (docs: CONTAINER_INTERFACE). The
+// daemon forks nothing: each pod gets a davit-shim of its own, which clones
+// PID 1, owns its console, notify socket and exit, and outlives the daemon.
+class Launcher {
+ public:
+  virtual ~Launcher() = default;
+
+  // Starts a pod's systemd and returns once it has been exec'ed (READY comes
+  // later). On error nothing is left: no process, cgroup or file. Errors name
+  // the step; FailedPrecondition if the root has no systemd or init.
+  virtual absl::StatusOr<std::unique_ptr<PodProcess>> Start(
+      const BootRequest& request, PodListener listener) = 0;
+
+  // Takes up a pod that an earlier agent started, alive or ended meanwhile.
+  // on_exit is called for one that has ended (kUnknown if the shim was killed
+  // too; then the payload has been killed by its cgroup). NotFound if there is
+  // no trace of it.
+  virtual absl::StatusOr<std::unique_ptr<PodProcess>> Recover(
+      const std::string& pod_id, const std::string& runtime_dir,
+      const std::string& state_dir, PodListener listener) = 0;
+
+  // Kills whatever is left of a pod and removes its cgroups and the files in
+  // runtime_dir. Idempotent; for pods that are not recovered.
+  virtual absl::Status Destroy(const std::string& pod_id,
+                               const std::string& runtime_dir) = 0;
+
+  // Ids of pods that have a cgroup below our parent: for reconciliation.
+  virtual absl::StatusOr<std::vector<std::string>> ListCgroups() = 0;
+};
+
+struct LauncherOptions {
+  std::string shim_path;                // the davit-shim binary
+  std::string cgroup_parent = "davit";  // directory below our own cgroup
+};
+
+absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(
+    const LauncherOptions& options);
+
+}  // namespace davit
+
+#endif  // DAVIT_RUNTIME_BOOT_LAUNCHER_H_

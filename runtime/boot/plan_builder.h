@@ -1,0 +1,38 @@
+#ifndef DAVIT_RUNTIME_BOOT_PLAN_BUILDER_H_
+#define DAVIT_RUNTIME_BOOT_PLAN_BUILDER_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "runtime/boot/launch_plan.h"
+#include "runtime/boot/launcher.h"
+#include "runtime/cgroup/pod_cgroup.h"
+
+namespace davit {
+
+// What a plan needs to know of the host.
+struct HostFacts {
+  std::string os_release;  // content of its os-release file; empty: none
+  bool has_selinux = false;
+  std::string seccomp_program;  // the pod's filter, compiled
+};
+
+// What a plan needs to know of the pod's root.
+struct GuestFacts {
+  std::string init;         // what to execute; empty if init_argv says it
+  int systemd_version = 0;  // 252; 0: unknown
+};
+
+// InvalidArgument names the field of the request that cannot be.
+absl::Status ValidateBootRequest(const BootRequest& request);
+
+// Everything about the boot of a validated request, decided. Pure. `boot_id` is
+// a fresh UUID for this boot.
+LaunchPlan BuildLaunchPlan(const BootRequest& request, const HostFacts& host,
+                           const GuestFacts& guest, const PodCgroup& cgroup,
+                           const std::string& boot_id);
+
+}  // namespace davit
+
+#endif  // DAVIT_RUNTIME_BOOT_PLAN_BUILDER_H_

@@ -1,0 +1,46 @@
+#ifndef DAVIT_RUNTIME_BOOT_PLAN_STEPS_H_
+#define DAVIT_RUNTIME_BOOT_PLAN_STEPS_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "runtime/boot/launch_plan.h"
+#include "runtime/cgroup/pod_cgroup.h"
+
+// The parts of a pod's tree that systemd's Container Interface asks for (RHn,
+// EEn are its points; facts/systemd-containers.md §1). All pure; each appends
+// to `steps`. Call them in the order of this header.
+
+namespace davit {
+
+struct RunHostContent {
+  std::string manager;     // container-manager: "davit"
+  std::string uuid;        // container-uuid
+  std::string os_release;  // the host's; empty: none
+  std::map<std::string, std::string> credentials;
+};
+
+// The access rules for the nodes that PlanDevices makes (EE3).
+std::vector<DeviceRule> DefaultDeviceRules();
+
+// /proc, /sys, /dev, /run, /tmp (EE2, EE3).
+void PlanApiMounts(std::vector<FsStep>& steps);
+// Device nodes, pts, shm, mqueue, the console (EE3, EV3).
+void PlanDevices(std::vector<FsStep>& steps);
+// /run/host with all below it, read-only at the end (RH0 to RH8).
+void PlanRunHost(const RunHostContent& content, std::vector<FsStep>& steps);
+// /proc: read-only and masked parts, a boot_id of the pod's own, /proc/kmsg.
+// With a network namespace of its own the pod may write to /proc/sys/net (EE2).
+void PlanProc(const std::string& boot_id, bool own_network,
+              std::vector<FsStep>& steps);
+// The pod's cgroups (EE6): all hierarchies as the host has them, controllers of
+// v1 read-only, or with `unified_only` just v2.
+void PlanCgroupMounts(const PodCgroup& cgroup, bool unified_only,
+                      std::vector<FsStep>& steps);
+// /sys becomes read-only; its selinuxfs too where the host has one (EE2, EE4).
+void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps);
+
+}  // namespace davit
+
+#endif  // DAVIT_RUNTIME_BOOT_PLAN_STEPS_H_

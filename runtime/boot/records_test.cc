@@ -1,0 +1,220 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "absl/time/clock.h"
+#include "runtime/base/file.h"
+#include "runtime/boot/packet_socket.h"
+#include "runtime/boot/record_reader.h"
+#include "runtime/boot/root_inspector.h"
+#include "runtime/boot/shim_record.h"
+#include "runtime/boot/shim_state.h"
+#include "tests/support/matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace davit {
+namespace {
+
+using ::davit::testing::IsOk;
+using ::davit::testing::StatusIs;
+using ::davit::testing::TempDir;
+using ::testing::HasSubstr;
+using Kind = PodExit::Kind;
+
+constexpr char kBoot[] = "11111111-4b5c-4d6e-8f70-112233445566";
+
+absl::Time At(int64_t usec) { return absl::FromUnixMicros(usec); }
+
+ShimState Sample() {
+  ShimState state;
+  state.shim = {12, 3456};
+  state.init = {13, uint64_t{1} << 60};
+  state.phases = {{"cgroup", At(1700000000000001)},
+                  {"ready", At(1700000000400000)}};
+  state.ready = true;
+  state.status = "Startup finished \"x\"";
+  return state;
+}
+
+void ExpectSameExit(const PodExit& a, const PodExit& b) {
+  EXPECT_EQ(a.kind, b.kind);
+  EXPECT_EQ(a.code, b.code);
+  EXPECT_EQ(a.signal, b.signal);
+  EXPECT_EQ(a.oom_killed, b.oom_killed);
+  EXPECT_EQ(a.stop_requested, b.stop_requested);
+  EXPECT_EQ(a.at, b.at);
+}
+
+TEST(ShimState, RoundTrip) {
+  ShimState state = Sample();
+  state.exit = PodExit{
+      .kind = Kind::kSignaled, .signal = 9, .oom_killed = true, .at = At(5)};
+  ASSERT_OK_AND_ASSIGN(ShimState back, DecodeShimState(EncodeShimState(state)));
+  EXPECT_EQ(back.shim, state.shim);
+  EXPECT_EQ(back.init, state.init);
+  ASSERT_EQ(back.phases.size(), 2u);
+  EXPECT_EQ(back.phases[1].name, "ready");
+  EXPECT_EQ(back.phases[1].at, state.phases[1].at);
+  EXPECT_TRUE(back.ready);
+  EXPECT_EQ(back.status, state.status);
+  ASSERT_TRUE(back.exit.has_value());
+  ExpectSameExit(*back.exit, *state.exit);
+  EXPECT_THAT(back.failure, IsOk());
+}
+
+TEST(ShimState, CarriesAFailureAsItIs) {
+  ShimState state;
+  state.failure = absl::NotFoundError("bind /x: open_tree: no such file");
+  ASSERT_OK_AND_ASSIGN(ShimState back, DecodeShimState(EncodeShimState(state)));
+  EXPECT_EQ(back.failure, state.failure);
+  EXPECT_THAT(DecodeShimState("\xff\xff"),
+              StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST(StopCommand, RoundTrip) {
+  EXPECT_EQ(DecodeStopCommand(EncodeStopCommand(absl::Seconds(3))).value(),
+            absl::Seconds(3));
+  EXPECT_EQ(DecodeStopCommand(EncodeStopCommand(absl::Seconds(-3))).value(),
+            absl::ZeroDuration());
+}
+
+TEST(ExitRecord, RoundTripOfEveryKind) {
+  TempDir dir;
+  std::string path = ExitRecordPath(dir.path());
+  for (Kind kind : {Kind::kUnknown, Kind::kExited, Kind::kPowerOff,
+                    Kind::kReboot, Kind::kSignaled}) {
+    PodExit exit = {.kind = kind,
+                    .code = 42,
+                    .signal = 15,
+                    .oom_killed = kind == Kind::kSignaled,
+                    .stop_requested = kind == Kind::kPowerOff,
+                    .at = At(1700000000123456)};
+    ASSERT_THAT(WriteFileAtomic(path, FormatExitRecord(exit)), IsOk());
+    ASSERT_OK_AND_ASSIGN(PodExit back, ReadExitRecord(path));
+    ExpectSameExit(back, exit);
+  }
+}
+
+TEST(ShimRecord, RoundTripWithinOneBoot) {
+  TempDir dir;
+  std::string path = ShimRecordPath(dir.path());
+  EXPECT_THAT(ReadShimRecord(path, kBoot),
+              StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_THAT(WriteFileAtomic(path, FormatShimRecord("id", kBoot, Sample())),
+              IsOk());
+  ASSERT_OK_AND_ASSIGN(ShimState back, ReadShimRecord(path, kBoot));
+  EXPECT_EQ(back.shim, Sample().shim);
+  EXPECT_EQ(back.init, Sample().init);
+  ASSERT_EQ(back.phases.size(), 2u);
+  EXPECT_EQ(back.phases[0].at, Sample().phases[0].at);
+  EXPECT_THAT(ReadShimRecord(path, "another boot"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("earlier boot")));
+}
+
+TEST(Records, DamageIsDataLoss) {
+  TempDir dir;
+  std::string path = dir / "x.json";
+  for (const char* text :
+       {"", "{", "[1]", "{\"version\": 1}", "{\"version\": 7}",
+        "{\"version\": 1, \"kind\": 5, \"boot_id\": 1}"}) {
+    ASSERT_THAT(WriteFileAtomic(path, text), IsOk());
+    EXPECT_THAT(ReadExitRecord(path),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr(path)))
+        << text;
+    EXPECT_THAT(ReadShimRecord(path, kBoot),
+                StatusIs(absl::StatusCode::kDataLoss))
+        << text;
+  }
+}
+
+TEST(PacketSocket, CarriesPacketsOverALongPath) {
+  TempDir dir;
+  std::string deep = dir / std::string(100, 'd');
+  ASSERT_THAT(MakeDirectories(deep), IsOk());
+  std::string path = deep + "/shim.sock";
+  EXPECT_THAT(ConnectForPackets(path), StatusIs(absl::StatusCode::kNotFound));
+  {
+    ASSERT_OK_AND_ASSIGN(UniqueFd listener, ListenForPackets(path));
+    ASSERT_OK_AND_ASSIGN(UniqueFd client, ConnectForPackets(path));
+    UniqueFd server(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    ASSERT_TRUE(server.valid());
+    EXPECT_THAT(ReceivePacket(client.get()),
+                StatusIs(absl::StatusCode::kUnavailable));
+    ASSERT_THAT(SendPacket(server.get(), "one"), IsOk());
+    ASSERT_THAT(SendPacket(server.get(), "two"), IsOk());
+    server.Reset();
+    EXPECT_EQ(ReceivePacket(client.get()).value(), "one");
+    EXPECT_EQ(ReceivePacket(client.get()).value(), "two");
+    EXPECT_THAT(ReceivePacket(client.get()),
+                StatusIs(absl::StatusCode::kOutOfRange));
+    EXPECT_THAT(SendPacket(client.get(), "x"),
+                StatusIs(absl::StatusCode::kUnavailable));
+  }
+  // The dead listener's file is still there; a new one takes its place.
+  EXPECT_THAT(ConnectForPackets(path),
+              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(ListenForPackets(path), IsOk());
+}
+
+TEST(PacketSocket, NeverBlocksOnAFullQueue) {
+  ASSERT_OK_AND_ASSIGN(auto pair, MakePacketPair());
+  absl::Status status;
+  for (int i = 0; i < 100000 && status.ok(); ++i) {
+    status = SendPacket(pair.first.get(), std::string(1000, 'x'));
+  }
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable,
+                               HasSubstr("queue is full")));
+}
+
+class InspectRootTest : public ::testing::Test {
+ protected:
+  void Make(const std::string& path, mode_t mode) {
+    std::string full = root_.path() + path;
+    ASSERT_THAT(MakeDirectories(full.substr(0, full.rfind('/'))), IsOk());
+    ASSERT_THAT(WriteFileAtomic(full, "x", mode), IsOk());
+  }
+  TempDir root_;
+};
+
+TEST_F(InspectRootTest, SaysThatThereIsNoSystemd) {
+  EXPECT_THAT(
+      InspectRoot(root_.path(), true),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               HasSubstr("root image has no systemd: none of /sbin/init, "
+                         "/usr/lib/systemd/systemd, /lib/systemd/systemd "
+                         "exists")));
+  EXPECT_THAT(InspectRoot(root_.path(), false), IsOk());
+  EXPECT_THAT(InspectRoot(root_ / "absent", true),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("absent")));
+  Make("/sbin/init", 0644);  // not executable
+  EXPECT_THAT(InspectRoot(root_.path(), true),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(InspectRootTest, FollowsSymlinksInsideTheRootOnly) {
+  // Absolute, as in Debian: leads to the root's own file, not to ours.
+  Make("/usr/lib/systemd/systemd", 0755);
+  ASSERT_THAT(MakeDirectories(root_ / "sbin"), IsOk());
+  ASSERT_EQ(symlink("/usr/lib/systemd/systemd", (root_ / "sbin/init").c_str()),
+            0);
+  ASSERT_OK_AND_ASSIGN(GuestFacts facts, InspectRoot(root_.path(), true));
+  EXPECT_EQ(facts.init, "/sbin/init");
+  // /bin/sh exists on the host but not in the root.
+  ASSERT_EQ(unlink((root_ / "sbin/init").c_str()), 0);
+  ASSERT_EQ(symlink("/bin/sh", (root_ / "sbin/init").c_str()), 0);
+  ASSERT_OK_AND_ASSIGN(facts, InspectRoot(root_.path(), true));
+  EXPECT_EQ(facts.init, "/usr/lib/systemd/systemd");
+}
+
+TEST_F(InspectRootTest, FindsTheVersion) {
+  EXPECT_EQ(InspectRoot(root_.path(), false)->systemd_version, 0);
+  Make("/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so", 0644);
+  EXPECT_EQ(InspectRoot(root_.path(), false)->systemd_version, 252);
+  Make("/usr/lib64/systemd/libsystemd-shared-258.1-2.fc43.so", 0644);
+  EXPECT_EQ(InspectRoot(root_.path(), false)->systemd_version, 258);
+  Make("/usr/lib/systemd/libsystemd-shared-x.so", 0644);
+  EXPECT_EQ(InspectRoot(root_.path(), false)->systemd_version, 258);
+}
+
+}  // namespace
+}  // namespace davit

@@ -1,0 +1,118 @@
+#include "runtime/boot/root_inspector.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "runtime/base/errno_error.h"
+#include "runtime/base/status_macros.h"
+#include "runtime/base/unique_fd.h"
+
+namespace davit {
+namespace {
+
+constexpr const char* kInits[] = {"/sbin/init", "/usr/lib/systemd/systemd",
+                                  "/lib/systemd/systemd"};
+constexpr char kSharedLibrary[] = "libsystemd-shared-";
+
+struct DirCloser {
+  void operator()(DIR* dir) const { closedir(dir); }
+};
+using DirHandle = std::unique_ptr<DIR, DirCloser>;
+
+UniqueFd OpenInRoot(int root, const std::string& path, int flags) {
+  open_how how = {};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return UniqueFd(static_cast<int>(
+      syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how))));
+}
+
+bool IsExecutable(int root, const std::string& path) {
+  UniqueFd fd = OpenInRoot(root, path, O_PATH);
+  struct stat st;
+  return fd && fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode) &&
+         (st.st_mode & 0111) != 0;
+}
+
+// The number in "libsystemd-shared-252.so", "…-257.13-1~deb13u1.so"; 0: none.
+int VersionOfLibrary(absl::string_view name) {
+  if (!absl::ConsumePrefix(&name, kSharedLibrary)) return 0;
+  size_t digits = 0;
+  while (digits < name.size() && name[digits] >= '0' && name[digits] <= '9') {
+    ++digits;
+  }
+  int version = 0;
+  return absl::SimpleAtoi(name.substr(0, digits), &version) ? version : 0;
+}
+
+DirHandle OpenDirectory(int root, const std::string& path) {
+  UniqueFd fd = OpenInRoot(root, path, O_RDONLY | O_DIRECTORY);
+  if (!fd) return nullptr;
+  DirHandle dir(fdopendir(fd.get()));
+  if (dir != nullptr) fd.Release();
+  return dir;
+}
+
+int VersionIn(int root, const std::string& directory) {
+  DirHandle dir = OpenDirectory(root, directory);
+  int version = 0;
+  if (dir == nullptr) return 0;
+  while (dirent* entry = readdir(dir.get())) {
+    version = std::max(version, VersionOfLibrary(entry->d_name));
+  }
+  return version;
+}
+
+// Debian keeps the library in /usr/lib/<architecture>/systemd, others in
+// /usr/lib/systemd or /usr/lib64/systemd.
+int SystemdVersion(int root) {
+  int version = 0;
+  for (const char* directory :
+       {"/usr/lib/systemd", "/usr/lib64/systemd", "/lib/systemd"}) {
+    version = std::max(version, VersionIn(root, directory));
+  }
+  if (version != 0) return version;
+  DirHandle libraries = OpenDirectory(root, "/usr/lib");
+  if (libraries == nullptr) return 0;
+  while (dirent* entry = readdir(libraries.get())) {
+    if (!absl::StrContains(entry->d_name, "-linux-")) continue;
+    version = std::max(
+        version,
+        VersionIn(root, absl::StrCat("/usr/lib/", entry->d_name, "/systemd")));
+  }
+  return version;
+}
+
+}  // namespace
+
+absl::StatusOr<GuestFacts> InspectRoot(const std::string& root,
+                                       bool need_init) {
+  UniqueFd fd(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return ErrnoError("open(%s, O_DIRECTORY)", root);
+  GuestFacts facts;
+  facts.systemd_version = SystemdVersion(fd.get());
+  if (!need_init) return facts;
+  for (const char* path : kInits) {
+    if (!IsExecutable(fd.get(), path)) continue;
+    facts.init = path;
+    return facts;
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("root image has no systemd: none of ",
+                   absl::StrJoin(kInits, ", "), " exists"));
+}
+
+}  // namespace davit

@@ -1,0 +1,83 @@
+#include "runtime/boot/shim/control.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "runtime/base/status_macros.h"
+#include "runtime/boot/packet_socket.h"
+#include "runtime/boot/shim_state.h"
+
+namespace davit {
+namespace {
+
+// Far more than an agent and some tools; nobody may use up our descriptors.
+constexpr size_t kMostClients = 32;
+
+bool IsRoot(int client) {
+  ucred credentials = {};
+  socklen_t size = sizeof(credentials);
+  return getsockopt(client, SOL_SOCKET, SO_PEERCRED, &credentials, &size) ==
+             0 &&
+         credentials.uid == 0;
+}
+
+}  // namespace
+
+ControlServer::~ControlServer() {
+  epoll_.Remove(listener_.get());
+  for (const auto& [fd, client] : clients_) epoll_.Remove(fd);
+}
+
+absl::Status ControlServer::Serve(UniqueFd listener) {
+  listener_ = std::move(listener);
+  return epoll_.Add(listener_.get(), EPOLLIN, [this](uint32_t) { Accept(); });
+}
+
+absl::Status ControlServer::Adopt(UniqueFd client) {
+  int fd = client.get();
+  RETURN_IF_ERROR(
+      epoll_.Add(fd, EPOLLIN, [this, fd](uint32_t) { OnReadable(fd); }));
+  clients_[fd] = std::move(client);
+  if (!state_.empty() && !SendPacket(fd, state_).ok()) Drop(fd);
+  return absl::OkStatus();
+}
+
+void ControlServer::Publish(std::string state) {
+  state_ = std::move(state);
+  std::vector<int> deaf;
+  for (const auto& [fd, client] : clients_) {
+    if (!SendPacket(fd, state_).ok()) deaf.push_back(fd);
+  }
+  for (int fd : deaf) Drop(fd);
+}
+
+void ControlServer::Accept() {
+  UniqueFd client(
+      accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!client || !IsRoot(client.get())) return;
+  if (clients_.size() >= kMostClients) return;
+  // Without room in the epoll set the client is closed and may try again.
+  Adopt(std::move(client)).IgnoreError();
+}
+
+void ControlServer::OnReadable(int fd) {
+  while (true) {
+    absl::StatusOr<std::string> packet = ReceivePacket(fd);
+    if (absl::IsUnavailable(packet.status())) return;
+    if (!packet.ok()) return Drop(fd);
+    absl::StatusOr<absl::Duration> grace = DecodeStopCommand(*packet);
+    if (!grace.ok()) return Drop(fd);
+    on_stop_(*grace);
+  }
+}
+
+void ControlServer::Drop(int fd) {
+  epoll_.Remove(fd);
+  clients_.erase(fd);
+}
+
+}  // namespace davit

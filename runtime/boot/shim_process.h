@@ -1,0 +1,63 @@
+#ifndef DAVIT_RUNTIME_BOOT_SHIM_PROCESS_H_
+#define DAVIT_RUNTIME_BOOT_SHIM_PROCESS_H_
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "runtime/base/process_id.h"
+#include "runtime/base/unique_fd.h"
+#include "runtime/boot/launch_plan.h"
+#include "runtime/boot/shim_state.h"
+
+namespace davit {
+
+// A davit-shim and our connection to it, until its first word.
+class ShimProcess {
+ public:
+  struct Parts {
+    UniqueFd socket;
+    UniqueFd pidfd;
+  };
+
+  // Executes the shim with `plan`. It is then our child: destroyed before
+  // Release(), it is killed and reaped.
+  static absl::StatusOr<ShimProcess> Start(const std::string& shim_path,
+                                           const LaunchPlan& plan);
+  // Connects to one that runs. Unavailable or NotFound if none answers.
+  static absl::StatusOr<ShimProcess> Connect(const std::string& socket_path);
+
+  ShimProcess(ShimProcess&& other) noexcept
+      : socket_(std::move(other.socket_)),
+        pidfd_(std::move(other.pidfd_)),
+        child_(std::exchange(other.child_, false)) {}
+  ~ShimProcess();
+
+  // Its state once the pod's init has been exec'ed. A failed start gives the
+  // failed step's status; Aborted if the shim ended without a word;
+  // DeadlineExceeded.
+  absl::StatusOr<ShimState> AwaitState(absl::Duration timeout);
+  // Waits for the end of the process. DeadlineExceeded.
+  absl::Status AwaitEnd(absl::Duration timeout) const;
+
+  // Gives the connection and the process away.
+  Parts Release() &&;
+
+ private:
+  ShimProcess(UniqueFd socket, UniqueFd pidfd, bool child)
+      : socket_(std::move(socket)), pidfd_(std::move(pidfd)), child_(child) {}
+
+  UniqueFd socket_;
+  UniqueFd pidfd_;
+  bool child_;
+};
+
+// Kills a process and waits for its end; OK if it is gone already.
+absl::Status KillProcess(const ProcessIdentity& identity,
+                         absl::Duration timeout);
+
+}  // namespace davit
+
+#endif  // DAVIT_RUNTIME_BOOT_SHIM_PROCESS_H_

@@ -1,0 +1,39 @@
+#ifndef DAVIT_RUNTIME_BOOT_SHIM_STATE_H_
+#define DAVIT_RUNTIME_BOOT_SHIM_STATE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "runtime/base/process_id.h"
+#include "runtime/boot/launcher.h"
+
+namespace davit {
+
+// What a shim knows of its pod: what it sends on its control socket and writes
+// to shim.json.
+struct ShimState {
+  ProcessIdentity shim;
+  ProcessIdentity init;
+  std::vector<BootPhase> phases;
+  bool ready = false;
+  std::string status;           // last STATUS= of the pod's systemd
+  std::optional<PodExit> exit;  // PID 1 has ended and nothing is left of it
+  absl::Status failure;         // of the start; then all else is empty
+};
+
+// proto/internal/launch/v1/shim_control.proto. DataLoss if it is no such
+// message.
+std::string EncodeShimState(const ShimState& state);
+absl::StatusOr<ShimState> DecodeShimState(absl::string_view bytes);
+
+std::string EncodeStopCommand(absl::Duration grace);
+absl::StatusOr<absl::Duration> DecodeStopCommand(absl::string_view bytes);
+
+}  // namespace davit
+
+#endif  // DAVIT_RUNTIME_BOOT_SHIM_STATE_H_

@@ -1,0 +1,249 @@
+#include "runtime/boot/testing/pod_fixture.h"
+
+#include <gmock/gmock.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "runtime/base/file.h"
+#include "runtime/base/uuid.h"
+#include "runtime/cgroup/hierarchy.h"
+#include "runtime/cgroup/pod_cgroup.h"
+#include "tests/support/matchers.h"
+
+namespace davit::testing {
+namespace {
+
+constexpr char kDefaultImages[] = "/var/cache/davit/images/current";
+constexpr char kPath[] =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+void Require(bool ok, const std::string& what) {
+  if (ok) return;
+  fprintf(stderr, "test world: %s: %s\n", what.c_str(), strerror(errno));
+  abort();
+}
+
+SubprocessResult MustRun(std::vector<std::string> argv) {
+  SubprocessSpec spec;
+  spec.path = argv[0];
+  spec.argv = std::move(argv);
+  spec.env = {kPath};
+  spec.timeout = absl::Seconds(120);
+  absl::StatusOr<SubprocessResult> result = RunSubprocess(spec);
+  EXPECT_THAT(result, IsOk());
+  return result.value_or(SubprocessResult{.wait_status = 255 << 8});
+}
+
+std::string PinNetns(const std::string& path) {
+  std::ofstream(path).close();
+  std::thread([&] {
+    Require(unshare(CLONE_NEWNET) == 0, "unshare(CLONE_NEWNET)");
+    std::string self = absl::StrCat("/proc/self/task/", gettid(), "/ns/net");
+    Require(mount(self.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) == 0,
+            "mount(" + path + ")");
+  }).join();
+  return path;
+}
+
+}  // namespace
+
+std::string TestImagesDirectory() {
+  const char* named = getenv("DAVIT_TEST_IMAGES");
+  std::string directory = named != nullptr ? named : kDefaultImages;
+  return PathExists(directory) ? directory : "";
+}
+
+std::string ShimPath() {
+  return absl::StrCat(getenv("TEST_SRCDIR"), "/davit/runtime/boot/davit-shim");
+}
+
+std::string StatusField(pid_t pid, const std::string& field) {
+  std::string text =
+      ReadFile(absl::StrCat("/proc/", pid, "/status")).value_or("");
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    if (absl::ConsumePrefix(&line, field + ":")) {
+      return std::string(absl::StripAsciiWhitespace(line));
+    }
+  }
+  return "";
+}
+
+TestWorld* TestWorld::Get(std::string& why) {
+  if (getuid() != 0) {
+    why = "needs root";
+    return nullptr;
+  }
+  if (TestImagesDirectory().empty()) {
+    why = "no root images: set DAVIT_TEST_IMAGES or run deploy/images";
+    return nullptr;
+  }
+  static TestWorld* world = new TestWorld;
+  return world;
+}
+
+TestWorld::TestWorld() {
+  Require(unshare(CLONE_NEWNS) == 0, "unshare(CLONE_NEWNS)");
+  Require(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0,
+          "mount(/, MS_PRIVATE)");
+  const char* base = getenv("TEST_TMPDIR");
+  directory_ = absl::StrCat(base != nullptr ? base : "/tmp", "/world");
+  Require(MakeDirectories(directory_).ok(), directory_);
+  Require(mount("tmpfs", directory_.c_str(), "tmpfs", 0, "mode=755") == 0,
+          "mount(tmpfs)");
+  netns_ = PinNetns(directory_ + "/netns");
+}
+
+const std::string& TestWorld::Image(const std::string& name) {
+  std::string& root = images_[name];
+  if (!root.empty()) return root;
+  root = directory_ + "/" + name;
+  Require(MakeDirectories(root).ok(), root);
+  SubprocessResult unpacked =
+      MustRun({"/bin/tar", "--numeric-owner", "-C", root, "-xf",
+               TestImagesDirectory() + "/" + name + ".tar"});
+  EXPECT_TRUE(unpacked.ExitedWith(0)) << unpacked.err;
+  return root;
+}
+
+void PodFixture::SetUp() {
+  std::string why;
+  world_ = TestWorld::Get(why);
+  if (world_ == nullptr) GTEST_SKIP() << why;
+  cgroup_parent_ = absl::StrCat("davit-boot-test-", getpid());
+  NewAgent();
+}
+
+void PodFixture::NewAgent() {
+  launcher_.reset();
+  ASSERT_OK_AND_ASSIGN(
+      launcher_,
+      NewLauncher({.shim_path = ShimPath(), .cgroup_parent = cgroup_parent_}));
+}
+
+void PodFixture::TearDown() {
+  if (world_ == nullptr) return;
+  for (const BootRequest& request : requests_) {
+    EXPECT_THAT(launcher_->Destroy(request.pod_id, request.runtime_dir),
+                IsOk());
+    EXPECT_THAT(
+        Traces(request),
+        ::testing::Not(::testing::HasSubstr(request.runtime_dir + "/")));
+    EXPECT_EQ(umount2(request.rootfs.c_str(), 0), 0) << strerror(errno);
+    std::filesystem::remove_all(
+        std::filesystem::path(request.rootfs).parent_path());
+  }
+  ASSERT_OK_AND_ASSIGN(auto hierarchies, DiscoverCgroupHierarchies());
+  for (const CgroupHierarchy& hierarchy : hierarchies) {
+    EXPECT_FALSE(PathExists(hierarchy.own_dir + "/" + cgroup_parent_));
+  }
+  launcher_.reset();
+  // Every shim that we started has ended and been reaped.
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
+}
+
+BootRequest PodFixture::NewRequest(const std::string& image) {
+  BootRequest request;
+  request.pod_id = NewUuid();
+  std::string home = absl::StrCat(world_->directory(), "/", request.pod_id);
+  std::string lower = world_->Image(image);
+  for (const char* name : {"/root", "/upper", "/work", "/run", "/state"}) {
+    EXPECT_THAT(MakeDirectories(home + name, 0700), IsOk());
+  }
+  chmod((home + "/upper").c_str(), 0755);
+  request.hostname = "testpod";
+  request.rootfs = home + "/root";
+  std::string options = absl::StrCat("lowerdir=", lower, ",upperdir=", home,
+                                     "/upper,workdir=", home, "/work");
+  EXPECT_EQ(
+      mount("overlay", request.rootfs.c_str(), "overlay", 0, options.c_str()),
+      0)
+      << strerror(errno);
+  request.netns_path = world_->netns();
+  request.runtime_dir = home + "/run";
+  request.state_dir = home + "/state";
+  requests_.push_back(request);
+  return request;
+}
+
+std::unique_ptr<PodProcess> PodFixture::StartReady(const BootRequest& request,
+                                                   PodListener listener) {
+  absl::StatusOr<std::unique_ptr<PodProcess>> pod =
+      launcher_->Start(request, std::move(listener));
+  EXPECT_THAT(pod, IsOk());
+  if (!pod.ok()) return nullptr;
+  absl::Status ready = (*pod)->WaitReady(absl::Seconds(60));
+  EXPECT_THAT(ready, IsOk())
+      << ReadFile(request.state_dir + "/console.log").value_or("");
+  if (!ready.ok()) return nullptr;
+  return *std::move(pod);
+}
+
+SubprocessResult PodFixture::Look(const PodProcess& pod,
+                                  std::vector<std::string> argv) {
+  std::vector<std::string> command = {"/usr/bin/nsenter",
+                                      "-t",
+                                      absl::StrCat(pod.init().pid),
+                                      "-m",
+                                      "-u",
+                                      "-i",
+                                      "-n",
+                                      "-p",
+                                      "-C",
+                                      "--"};
+  command.insert(command.end(), argv.begin(), argv.end());
+  return MustRun(std::move(command));
+}
+
+SubprocessResult PodFixture::RunUnit(const PodProcess& pod,
+                                     const std::string& script,
+                                     std::vector<std::string> properties) {
+  std::vector<std::string> command = {"systemd-run", "--quiet", "--wait",
+                                      "--pipe"};
+  for (std::string& property : properties) {
+    command.push_back("-p");
+    command.push_back(std::move(property));
+  }
+  command.insert(command.end(), {"/bin/sh", "-c", script});
+  return Look(pod, std::move(command));
+}
+
+std::string PodFixture::Traces(const BootRequest& request) {
+  std::vector<std::string> lines;
+  auto hierarchies = DiscoverCgroupHierarchies();
+  for (const CgroupHierarchy& hierarchy : *hierarchies) {
+    std::string parent = hierarchy.own_dir + "/" + cgroup_parent_;
+    if (PathExists(parent)) lines.push_back(parent);
+  }
+  for (const std::string& directory :
+       {request.runtime_dir, request.state_dir}) {
+    std::error_code ignored;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(directory, ignored)) {
+      lines.push_back(entry.path());
+    }
+  }
+  lines.push_back(ReadFile("/proc/self/mountinfo").value_or(""));
+  lines.push_back(absl::StrCat(
+      "children: ",
+      ReadFile(absl::StrCat("/proc/self/task/", getpid(), "/children"))
+          .value_or("")));
+  std::sort(lines.begin(), lines.end());
+  return absl::StrJoin(lines, "\n");
+}
+
+}  // namespace davit::testing

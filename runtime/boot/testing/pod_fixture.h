@@ -1,0 +1,83 @@
+#ifndef DAVIT_RUNTIME_BOOT_TESTING_POD_FIXTURE_H_
+#define DAVIT_RUNTIME_BOOT_TESTING_POD_FIXTURE_H_
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/subprocess.h"
+#include "runtime/boot/launcher.h"
+#include "tests/support/temp_dir.h"
+
+namespace davit::testing {
+
+// The images' directory: $DAVIT_TEST_IMAGES, else where deploy/images puts
+// them. Empty if it does not exist.
+std::string TestImagesDirectory();
+
+// What one test's pods live in: a private mount namespace with a tmpfs that
+// holds the unpacked root images, made once per process. Must be called before
+// the process has threads. Everything goes away with the process.
+class TestWorld {
+ public:
+  // Null, with the reason in `why`, if there are no images.
+  static TestWorld* Get(std::string& why);
+
+  // The unpacked root of "machine" or "stage1"; unpacks it at the first call.
+  const std::string& Image(const std::string& name);
+  const std::string& directory() const { return directory_; }
+  // A pinned network namespace of its own.
+  const std::string& netns() const { return netns_; }
+
+ private:
+  TestWorld();
+  std::string directory_;
+  std::string netns_;
+  std::map<std::string, std::string> images_;
+};
+
+// A launcher with a cgroup parent of its own, and pods over overlays. At its
+// end a test must have left nothing: no cgroup, mount, process, file.
+class PodFixture : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // A request for a new pod: fresh overlay over the image, fresh directories.
+  BootRequest NewRequest(const std::string& image = "machine");
+  // Starts and waits for READY=1.
+  std::unique_ptr<PodProcess> StartReady(const BootRequest& request,
+                                         PodListener listener = {});
+  void NewAgent();  // another launcher, as after a restart
+
+  // Runs a command in all namespaces of the pod. It has our capabilities and
+  // our cgroup: only for looking.
+  SubprocessResult Look(const PodProcess& pod, std::vector<std::string> argv);
+  // Runs a command as a transient unit of the pod's systemd: with the cgroup,
+  // capabilities and filter that everything in the pod has. `properties` are
+  // systemd-run's "-p" values.
+  SubprocessResult RunUnit(const PodProcess& pod, const std::string& script,
+                           std::vector<std::string> properties = {});
+
+  // Our cgroup directories and mounts, processes, and the files of the
+  // request's directories: equal before and after what shall leave no trace.
+  std::string Traces(const BootRequest& request);
+
+  std::unique_ptr<Launcher> launcher_;
+  std::string cgroup_parent_;
+
+ private:
+  TestWorld* world_ = nullptr;
+  std::vector<BootRequest> requests_;
+};
+
+std::string ShimPath();
+// A field of /proc/PID/status: "VmRSS" → "1234 kB".
+std::string StatusField(pid_t pid, const std::string& field);
+
+}  // namespace davit::testing
+
+#endif  // DAVIT_RUNTIME_BOOT_TESTING_POD_FIXTURE_H_

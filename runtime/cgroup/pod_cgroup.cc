@@ -1,0 +1,360 @@
+#include "runtime/cgroup/pod_cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "runtime/base/errno_error.h"
+#include "runtime/base/file.h"
+#include "runtime/base/status_macros.h"
+#include "runtime/base/uuid.h"
+#include "runtime/cgroup/cgroup_fs.h"
+
+namespace davit {
+namespace {
+
+constexpr char kSystemd[] = "name=systemd";
+constexpr char kAgentLeaf[] = "agent";
+constexpr int64_t kCpuPeriodUsec = 100000;
+
+bool OnlyV2(const std::vector<CgroupHierarchy>& hierarchies) {
+  return std::all_of(hierarchies.begin(), hierarchies.end(),
+                     [](const CgroupHierarchy& h) { return h.v2; });
+}
+
+// Our directory before PrepareAgentCgroup moved us (or the agent that started
+// us) into the leaf.
+std::string HomeOf(const CgroupHierarchy& hierarchy,
+                   const std::string& parent) {
+  absl::string_view home = hierarchy.own_dir;
+  absl::ConsumeSuffix(&home, absl::StrCat("/", parent, "/", kAgentLeaf));
+  return std::string(home);
+}
+
+std::string ParentOf(const std::string& path) {
+  return path.substr(0, path.rfind('/'));
+}
+
+absl::Status MakeDirectory(const std::string& path) {
+  if (mkdir(path.c_str(), 0755) < 0 && errno != EEXIST) {
+    return ErrnoError("mkdir(%s)", path);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeLevel(const CgroupDir& dir, const std::string& path) {
+  RETURN_IF_ERROR(MakeDirectory(path));
+  if (dir.Has("cpuset")) RETURN_IF_ERROR(InheritCpuset(path));
+  if (dir.hand_down) RETURN_IF_ERROR(HandDownControllers(path));
+  return absl::OkStatus();
+}
+
+absl::Status CreateOnce(const CgroupDir& dir) {
+  RETURN_IF_ERROR(MakeLevel(dir, ParentOf(dir.base)));
+  RETURN_IF_ERROR(MakeLevel(dir, dir.base));
+  if (dir.payload != dir.base) RETURN_IF_ERROR(MakeDirectory(dir.payload));
+  if (!dir.supervisor.empty()) RETURN_IF_ERROR(MakeDirectory(dir.supervisor));
+  return absl::OkStatus();
+}
+
+absl::Status Enter(const std::string& directory) {
+  return WriteKernelFile(absl::StrCat(directory, "/cgroup.procs"), "0");
+}
+
+absl::Status Limit(const CgroupDir* dir, absl::string_view what,
+                   absl::string_view file, const std::string& value) {
+  if (dir == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "limit on ", what, ": no cgroup controller for it is available"));
+  }
+  absl::Status status =
+      WriteKernelFile(absl::StrCat(dir->base, "/", file), value);
+  if (absl::IsNotFound(status)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("limit on ", what, ": ", status.message()));
+  }
+  return Annotate(status, absl::StrCat("limit on ", what));
+}
+
+int64_t NumberOr(const std::string& path, int64_t otherwise) {
+  return ReadNumber(path).value_or(otherwise);
+}
+
+struct DirCloser {
+  void operator()(DIR* dir) const { closedir(dir); }
+};
+
+}  // namespace
+
+bool CgroupDir::Has(const std::string& controller) const {
+  return std::find(controllers.begin(), controllers.end(), controller) !=
+         controllers.end();
+}
+
+PodCgroup PodCgroup::Plan(const std::vector<CgroupHierarchy>& hierarchies,
+                          const std::string& parent, const std::string& pod_id,
+                          bool host_runs_systemd) {
+  std::vector<CgroupDir> dirs;
+  bool pure = OnlyV2(hierarchies);
+  for (const CgroupHierarchy& hierarchy : hierarchies) {
+    if (host_runs_systemd && !hierarchy.v2 && hierarchy.own_path == "/") {
+      continue;
+    }
+    CgroupDir dir;
+    std::string home = HomeOf(hierarchy, parent);
+    dir.v2 = hierarchy.v2;
+    dir.controllers = hierarchy.controllers;
+    dir.mount_point = hierarchy.mount_point;
+    dir.base = absl::StrCat(home, "/", parent, "/", pod_id);
+    dir.payload = dir.base;
+    dir.hand_down = pure;
+    if (hierarchy.v2 || dir.Has(kSystemd)) {
+      dir.payload = absl::StrCat(dir.base, "/payload");
+      dir.supervisor = absl::StrCat(dir.base, "/supervisor");
+      dir.retreat =
+          pure ? absl::StrCat(home, "/", parent, "/", kAgentLeaf) : home;
+    }
+    dirs.push_back(std::move(dir));
+  }
+  return PodCgroup(std::move(dirs));
+}
+
+absl::Status PodCgroup::Create() const {
+  // Another pod's Remove() may take the empty parent away between our mkdirs.
+  constexpr int kAttempts = 100;
+  for (const CgroupDir& dir : dirs_) {
+    absl::Status status;
+    for (int i = 0; i < kAttempts; ++i) {
+      status = CreateOnce(dir);
+      if (!absl::IsNotFound(status) || !PathExists(dir.mount_point)) break;
+    }
+    RETURN_IF_ERROR(status, "create cgroup");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PodCgroup::SetLimits(const CgroupLimits& limits) const {
+  if (limits.memory_max_bytes != 0) {
+    const CgroupDir* dir = WithController("memory");
+    bool v2 = dir != nullptr && dir->v2;
+    RETURN_IF_ERROR(Limit(dir, "memory",
+                          v2 ? "memory.max" : "memory.limit_in_bytes",
+                          absl::StrCat(limits.memory_max_bytes)));
+  }
+  if (limits.cpu_millis != 0) {
+    const CgroupDir* dir = WithController("cpu");
+    // The kernel takes no quota below 1 ms.
+    int64_t quota = std::max<int64_t>(
+        1000, static_cast<int64_t>(limits.cpu_millis) * kCpuPeriodUsec / 1000);
+    if (dir != nullptr && dir->v2) {
+      RETURN_IF_ERROR(Limit(dir, "cpu", "cpu.max",
+                            absl::StrCat(quota, " ", kCpuPeriodUsec)));
+    } else {
+      RETURN_IF_ERROR(
+          Limit(dir, "cpu", "cpu.cfs_period_us", absl::StrCat(kCpuPeriodUsec)));
+      RETURN_IF_ERROR(
+          Limit(dir, "cpu", "cpu.cfs_quota_us", absl::StrCat(quota)));
+    }
+  }
+  if (limits.pids_max != 0) {
+    RETURN_IF_ERROR(Limit(WithController("pids"), "pids", "pids.max",
+                          absl::StrCat(limits.pids_max)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PodCgroup::EnterPayload() const {
+  for (const CgroupDir& dir : dirs_) RETURN_IF_ERROR(Enter(dir.payload));
+  return absl::OkStatus();
+}
+
+absl::Status PodCgroup::EnterSupervisor() const {
+  for (const CgroupDir& dir : dirs_) {
+    if (!dir.supervisor.empty()) RETURN_IF_ERROR(Enter(dir.supervisor));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PodCgroup::LeaveSupervisor() const {
+  for (const CgroupDir& dir : dirs_) {
+    if (!dir.supervisor.empty()) RETURN_IF_ERROR(Enter(dir.retreat));
+  }
+  return absl::OkStatus();
+}
+
+CgroupUsage PodCgroup::Usage() const {
+  CgroupUsage usage;
+  if (const CgroupDir* dir = WithController("memory"); dir != nullptr) {
+    usage.memory_bytes = NumberOr(
+        dir->base + (dir->v2 ? "/memory.current" : "/memory.usage_in_bytes"),
+        -1);
+    usage.memory_peak_bytes = NumberOr(
+        dir->base + (dir->v2 ? "/memory.peak" : "/memory.max_usage_in_bytes"),
+        -1);
+  }
+  if (const CgroupDir* dir = WithController("cpuacct");
+      dir != nullptr && !dir->v2) {
+    int64_t nanoseconds = NumberOr(dir->base + "/cpuacct.usage", -1);
+    usage.cpu_usec = nanoseconds < 0 ? -1 : nanoseconds / 1000;
+  } else if (const CgroupDir* unified = Unified(); unified != nullptr) {
+    // v2 counts CPU time even without the cpu controller.
+    usage.cpu_usec =
+        ReadKey(unified->base + "/cpu.stat", "usage_usec").value_or(-1);
+  }
+  if (const CgroupDir* dir = WithController("pids"); dir != nullptr) {
+    usage.tasks = NumberOr(dir->base + "/pids.current", -1);
+  }
+  return usage;
+}
+
+int64_t PodCgroup::OomKills() const {
+  const CgroupDir* dir = WithController("memory");
+  if (dir == nullptr) return 0;
+  return ReadKey(
+             dir->base + (dir->v2 ? "/memory.events" : "/memory.oom_control"),
+             "oom_kill")
+      .value_or(0);
+}
+
+absl::StatusOr<bool> PodCgroup::IsPopulated() const {
+  if (const CgroupDir* dir = Unified(); dir != nullptr) {
+    absl::StatusOr<int64_t> populated =
+        ReadKey(dir->payload + "/cgroup.events", "populated");
+    if (absl::IsNotFound(populated.status())) return false;
+    RETURN_IF_ERROR(populated);
+    return *populated != 0;
+  }
+  for (const CgroupDir& dir : dirs_) {
+    ASSIGN_OR_RETURN(std::vector<pid_t> pids, ListProcesses(dir.payload));
+    if (!pids.empty()) return true;
+  }
+  return false;
+}
+
+bool PodCgroup::Exists() const {
+  return std::any_of(dirs_.begin(), dirs_.end(),
+                     [](const CgroupDir& dir) { return PathExists(dir.base); });
+}
+
+absl::Status PodCgroup::Kill(absl::Duration timeout) const {
+  for (const CgroupDir& dir : dirs_) {
+    RETURN_IF_ERROR(KillByCgroup(dir.payload, timeout), "kill cgroup");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PodCgroup::KillAll(absl::Duration timeout) const {
+  for (const CgroupDir& dir : dirs_) {
+    RETURN_IF_ERROR(KillByCgroup(dir.base, timeout), "kill cgroup");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PodCgroup::KillByCgroup(const std::string& directory,
+                                     absl::Duration timeout) const {
+  absl::Time deadline = absl::Now() + timeout;
+  // Only v2 has the file, from Linux 5.14.
+  if (!PathExists(absl::StrCat(directory, "/cgroup.kill"))) {
+    return KillByFreezer(directory, deadline);
+  }
+  absl::Status status =
+      WriteKernelFile(absl::StrCat(directory, "/cgroup.kill"), "1");
+  if (!status.ok() && PathExists(directory)) return status;
+  return WaitUnpopulated(directory, deadline);
+}
+
+absl::Status PodCgroup::KillByFreezer(const std::string& directory,
+                                      absl::Time deadline) const {
+  const CgroupDir* freezer = nullptr;
+  for (const CgroupDir& dir : dirs_) {
+    if (dir.Has("freezer")) freezer = &dir;
+  }
+  auto set_frozen = [&](absl::string_view state) {
+    // Only against forks that outrun us: the loop ends without it as well.
+    if (freezer == nullptr) return;
+    WriteKernelFile(freezer->base + "/freezer.state", state).IgnoreError();
+  };
+  while (true) {
+    set_frozen("FROZEN");
+    absl::StatusOr<std::vector<pid_t>> pids = ListProcesses(directory);
+    std::vector<UniqueFd> killed;
+    if (pids.ok()) killed = SendKill(*pids);
+    set_frozen("THAWED");
+    RETURN_IF_ERROR(pids);
+    if (pids->empty()) return absl::OkStatus();
+    RETURN_IF_ERROR(WaitForEnds(killed, deadline), directory);
+    if (absl::Now() >= deadline) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("processes are left in ", directory));
+    }
+  }
+}
+
+absl::Status PodCgroup::Remove() const {
+  absl::Status result;
+  for (const CgroupDir& dir : dirs_) {
+    result.Update(Annotate(RemoveCgroupTree(dir.base), "remove cgroup"));
+    // Stays while other pods are in it.
+    rmdir(ParentOf(dir.base).c_str());
+  }
+  return result;
+}
+
+const CgroupDir* PodCgroup::Unified() const {
+  for (const CgroupDir& dir : dirs_) {
+    if (dir.v2) return &dir;
+  }
+  return nullptr;
+}
+
+const CgroupDir* PodCgroup::WithController(
+    const std::string& controller) const {
+  const CgroupDir* unified = nullptr;
+  for (const CgroupDir& dir : dirs_) {
+    if (dir.Has(controller)) return &dir;
+    if (dir.v2 && dir.hand_down) unified = &dir;
+  }
+  return unified;
+}
+
+absl::Status PrepareAgentCgroup(const std::vector<CgroupHierarchy>& hierarchies,
+                                const std::string& parent) {
+  if (!OnlyV2(hierarchies)) return absl::OkStatus();
+  for (const CgroupHierarchy& hierarchy : hierarchies) {
+    std::string home = HomeOf(hierarchy, parent);
+    std::string leaf = absl::StrCat(home, "/", parent, "/", kAgentLeaf);
+    RETURN_IF_ERROR(MakeDirectory(ParentOf(leaf)));
+    RETURN_IF_ERROR(MakeDirectory(leaf));
+    RETURN_IF_ERROR(Enter(leaf), "enter agent cgroup");
+    RETURN_IF_ERROR(HandDownControllers(home));
+    RETURN_IF_ERROR(HandDownControllers(ParentOf(leaf)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> ListPodCgroups(
+    const std::vector<CgroupHierarchy>& hierarchies,
+    const std::string& parent) {
+  std::set<std::string> ids;
+  for (const CgroupHierarchy& hierarchy : hierarchies) {
+    std::string path = absl::StrCat(HomeOf(hierarchy, parent), "/", parent);
+    std::unique_ptr<DIR, DirCloser> dir(opendir(path.c_str()));
+    if (dir == nullptr && errno == ENOENT) continue;
+    if (dir == nullptr) return ErrnoError("opendir(%s)", path);
+    while (dirent* entry = readdir(dir.get())) {
+      if (IsUuid(entry->d_name)) ids.insert(entry->d_name);
+    }
+  }
+  return std::vector<std::string>(ids.begin(), ids.end());
+}
+
+}  // namespace davit

@@ -1,0 +1,130 @@
+#ifndef DAVIT_RUNTIME_CGROUP_POD_CGROUP_H_
+#define DAVIT_RUNTIME_CGROUP_POD_CGROUP_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "runtime/cgroup/hierarchy.h"
+
+namespace davit {
+
+// Limits on all of a pod; 0 means none.
+struct CgroupLimits {
+  uint64_t memory_max_bytes = 0;
+  uint64_t cpu_millis = 0;  // 1000 = one core
+  uint64_t pids_max = 0;
+};
+
+// What a pod uses; -1 where no mounted hierarchy can tell.
+struct CgroupUsage {
+  int64_t memory_bytes = -1;
+  int64_t memory_peak_bytes = -1;
+  int64_t cpu_usec = -1;
+  int64_t tasks = -1;
+};
+
+// A pod's directories in one hierarchy:
+//
+//   <own_dir>/<parent>/<pod id>              base: limits, statistics
+//   <own_dir>/<parent>/<pod id>/payload      PID 1 and all below it
+//   <own_dir>/<parent>/<pod id>/supervisor   the shim
+//
+// v1 controllers other than name=systemd have the base only (payload == base).
+// The payload is the root of the pod's cgroup namespace, so the pod cannot
+// reach its own limits.
+struct CgroupDir {
+  bool v2 = false;
+  std::vector<std::string> controllers;  // v1; {"name=systemd"}
+  std::string mount_point;
+  std::string base;
+  std::string payload;
+  std::string supervisor;  // empty: none
+  // Where the shim steps to before it removes the base.
+  std::string retreat;
+  // v2 is the only hierarchy: its controllers are handed down to the payload.
+  bool hand_down = false;
+
+  bool Has(const std::string& controller) const;
+  bool operator==(const CgroupDir&) const = default;
+};
+
+// A pod's cgroup over all hierarchies. A value: it owns nothing and nothing
+// happens until a method is called, so that the directories can be written down
+// before they are made. Needs neither JSON nor libraries; the shim uses it too.
+class PodCgroup {
+ public:
+  PodCgroup() = default;
+  explicit PodCgroup(std::vector<CgroupDir> dirs) : dirs_(std::move(dirs)) {}
+
+  // The directories of pod `pod_id` below ours. Where systemd is PID 1 of the
+  // host, a v1 controller whose path is "/" has not been delegated to us and is
+  // skipped; elsewhere nobody manages the top, so it is ours to use.
+  static PodCgroup Plan(const std::vector<CgroupHierarchy>& hierarchies,
+                        const std::string& parent, const std::string& pod_id,
+                        bool host_runs_systemd);
+
+  const std::vector<CgroupDir>& dirs() const { return dirs_; }
+
+  // mkdir of all of it; existing directories are taken over.
+  absl::Status Create() const;
+  // FailedPrecondition names the limit that no controller can keep.
+  absl::Status SetLimits(const CgroupLimits& limits) const;
+
+  // Moves the calling process.
+  absl::Status EnterPayload() const;
+  absl::Status EnterSupervisor() const;
+  absl::Status LeaveSupervisor() const;
+
+  CgroupUsage Usage() const;
+  // Kills by the OOM killer so far; 0 also if nobody counts.
+  int64_t OomKills() const;
+  // False also if it does not exist.
+  absl::StatusOr<bool> IsPopulated() const;
+  // False if the pod has no directory in any hierarchy.
+  bool Exists() const;
+
+  // Kills every process of the payload and waits until none is left:
+  // cgroup.kill on v2, else freeze, kill and thaw until empty. OK if there is
+  // nothing; DeadlineExceeded.
+  absl::Status Kill(absl::Duration timeout) const;
+  // Kills what a dead shim may have left in the supervisor cgroup as well, then
+  // the same.
+  absl::Status KillAll(absl::Duration timeout) const;
+
+  // Removes everything, also what the pod made below, and the parent if that is
+  // empty now. OK if absent; FailedPrecondition if a process is left.
+  absl::Status Remove() const;
+
+ private:
+  absl::Status KillByCgroup(const std::string& directory,
+                            absl::Duration timeout) const;
+  absl::Status KillByFreezer(const std::string& directory,
+                             absl::Time deadline) const;
+  const CgroupDir* Unified() const;
+  const CgroupDir* WithController(const std::string& controller) const;
+
+  std::vector<CgroupDir> dirs_;
+};
+
+// On a pure v2 host no process may stay in a cgroup that has children with
+// controllers: moves this process into <own_dir>/<parent>/agent and hands the
+// controllers down to <parent>. Does nothing on other layouts. Call it once,
+// before any pod is made. FailedPrecondition if others stay in our cgroup.
+absl::Status PrepareAgentCgroup(const std::vector<CgroupHierarchy>& hierarchies,
+                                const std::string& parent);
+
+// Ids of the pods that have a directory below <parent> in any hierarchy,
+// sorted.
+absl::StatusOr<std::vector<std::string>> ListPodCgroups(
+    const std::vector<CgroupHierarchy>& hierarchies, const std::string& parent);
+
+}  // namespace davit
+
+#endif  // DAVIT_RUNTIME_CGROUP_POD_CGROUP_H_

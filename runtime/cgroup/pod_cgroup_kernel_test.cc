@@ -1,0 +1,286 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/base/file.h"
+#include "runtime/base/status_macros.h"
+#include "runtime/base/uuid.h"
+#include "runtime/cgroup/cgroup_fs.h"
+#include "runtime/cgroup/hierarchy.h"
+#include "runtime/cgroup/pod_cgroup.h"
+#include "tests/support/matchers.h"
+
+namespace davit {
+namespace {
+
+using ::davit::testing::IsOk;
+using ::davit::testing::StatusIs;
+using ::testing::Contains;
+
+constexpr absl::Duration kTimeout = absl::Seconds(10);
+
+class PodCgroupKernelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    parent_ = absl::StrCat("davit-test-", getpid());
+    ASSERT_OK_AND_ASSIGN(hierarchies_, DiscoverCgroupHierarchies());
+    cgroup_ = PodCgroup::Plan(hierarchies_, parent_, id_, false);
+  }
+  void TearDown() override {
+    EXPECT_THAT(cgroup_.KillAll(kTimeout), IsOk());
+    Reap();
+    EXPECT_THAT(cgroup_.Remove(), IsOk());
+    for (const CgroupHierarchy& hierarchy : hierarchies_) {
+      EXPECT_FALSE(PathExists(hierarchy.own_dir + "/" + parent_));
+    }
+  }
+
+  // A child that runs `enter` and then sleeps until it is killed; returns once
+  // it is inside.
+  pid_t StartSleeper(const std::function<absl::Status()>& enter) {
+    int ready[2];
+    EXPECT_EQ(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+      char result = enter().ok() ? 'y' : 'n';
+      if (write(ready[1], &result, 1) != 1) _exit(1);
+      while (true) pause();
+    }
+    children_.push_back(pid);
+    char result = 0;
+    EXPECT_EQ(read(ready[0], &result, 1), 1);
+    EXPECT_EQ(result, 'y');
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+  }
+
+  // Wait statuses of all children.
+  std::vector<int> Reap() {
+    std::vector<int> statuses;
+    for (pid_t pid : children_) {
+      int status = 0;
+      waitpid(pid, &status, 0);
+      statuses.push_back(status);
+    }
+    children_.clear();
+    return statuses;
+  }
+
+  const CgroupDir* Find(const std::string& controller) {
+    for (const CgroupDir& dir : cgroup_.dirs()) {
+      if (controller.empty() ? dir.v2 : dir.Has(controller)) return &dir;
+    }
+    return nullptr;
+  }
+
+  std::string parent_;
+  std::string id_ = NewUuid();
+  std::vector<CgroupHierarchy> hierarchies_;
+  PodCgroup cgroup_;
+  std::vector<pid_t> children_;
+};
+
+TEST_F(PodCgroupKernelTest, CreatesEntersAndTells) {
+  EXPECT_FALSE(cgroup_.Exists());
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  ASSERT_THAT(cgroup_.Create(), IsOk());  // takes over what is there
+  EXPECT_TRUE(cgroup_.Exists());
+  EXPECT_FALSE(cgroup_.IsPopulated().value());
+  pid_t pid = StartSleeper([&] { return cgroup_.EnterPayload(); });
+  EXPECT_TRUE(cgroup_.IsPopulated().value());
+  ASSERT_OK_AND_ASSIGN(std::string membership,
+                       ReadFile(absl::StrCat("/proc/", pid, "/cgroup")));
+  for (const CgroupDir& dir : cgroup_.dirs()) {
+    EXPECT_THAT(ListProcesses(dir.payload).value(), Contains(pid))
+        << dir.payload;
+  }
+  EXPECT_THAT(ListPodCgroups(hierarchies_, parent_).value(), Contains(id_));
+}
+
+TEST_F(PodCgroupKernelTest, WritesLimits) {
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  ASSERT_THAT(
+      cgroup_.SetLimits(
+          {.memory_max_bytes = 64 << 20, .cpu_millis = 250, .pids_max = 33}),
+      IsOk());
+  const CgroupDir* memory = Find("memory");
+  if (memory != nullptr) {
+    EXPECT_EQ(ReadNumber(memory->base + "/memory.limit_in_bytes").value(),
+              64 << 20);
+    EXPECT_EQ(ReadNumber(Find("cpu")->base + "/cpu.cfs_quota_us").value(),
+              25000);
+    EXPECT_EQ(ReadNumber(Find("pids")->base + "/pids.max").value(), 33);
+  } else {
+    const CgroupDir* unified = Find("");
+    EXPECT_EQ(ReadNumber(unified->base + "/memory.max").value(), 64 << 20);
+    EXPECT_EQ(ReadFile(unified->base + "/cpu.max").value(), "25000 100000\n");
+    EXPECT_EQ(ReadNumber(unified->base + "/pids.max").value(), 33);
+  }
+}
+
+TEST_F(PodCgroupKernelTest, MeasuresUsage) {
+  EXPECT_EQ(cgroup_.Usage().tasks, -1);
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  StartSleeper([&] { return cgroup_.EnterPayload(); });
+  StartSleeper([&] { return cgroup_.EnterPayload(); });
+  CgroupUsage usage = cgroup_.Usage();
+  EXPECT_EQ(usage.tasks, 2);
+  EXPECT_GE(usage.cpu_usec, 0);
+  EXPECT_GE(usage.memory_bytes, 0);
+  EXPECT_GE(usage.memory_peak_bytes, usage.memory_bytes);
+}
+
+TEST_F(PodCgroupKernelTest, KillsThePayloadAndSparesTheSupervisor) {
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  for (int i = 0; i < 5; ++i) {
+    StartSleeper([&] { return cgroup_.EnterPayload(); });
+  }
+  ASSERT_THAT(cgroup_.Kill(kTimeout), IsOk());
+  EXPECT_FALSE(cgroup_.IsPopulated().value());
+  for (int status : Reap()) EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  pid_t shim = StartSleeper([&] { return cgroup_.EnterSupervisor(); });
+  ASSERT_THAT(cgroup_.Kill(kTimeout), IsOk());
+  EXPECT_EQ(kill(shim, 0), 0);
+  EXPECT_THAT(cgroup_.Remove(),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+// What happens on a host without cgroup v2.
+TEST_F(PodCgroupKernelTest, KillsByFreezerWithoutV2) {
+  std::vector<CgroupDir> v1;
+  for (const CgroupDir& dir : cgroup_.dirs()) {
+    if (!dir.v2) v1.push_back(dir);
+  }
+  if (v1.empty()) GTEST_SKIP() << "no v1 hierarchy on this machine";
+  PodCgroup legacy(v1);
+  ASSERT_THAT(legacy.Create(), IsOk());
+  // Forks for ever: a plain list-and-kill would chase it.
+  StartSleeper([&] {
+    RETURN_IF_ERROR(legacy.EnterPayload());
+    if (fork() == 0) {
+      while (true) {
+        pid_t child = fork();
+        if (child == 0) continue;
+        if (child > 0) waitpid(child, nullptr, WNOHANG);
+        if (child < 0) usleep(1000);
+      }
+    }
+    return absl::OkStatus();
+  });
+  ASSERT_THAT(legacy.SetLimits({.pids_max = 50}), IsOk());
+  EXPECT_TRUE(legacy.IsPopulated().value());
+  ASSERT_THAT(legacy.Kill(kTimeout), IsOk());
+  EXPECT_FALSE(legacy.IsPopulated().value());
+}
+
+TEST_F(PodCgroupKernelTest, RemovesWhatThePodMadeHoweverDeep) {
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  const CgroupDir* dir = Find("") != nullptr ? Find("") : Find("name=systemd");
+  ASSERT_NE(dir, nullptr);
+  // Deeper than PATH_MAX and than our descriptors.
+  std::string here = dir->payload;
+  ASSERT_EQ(chdir(here.c_str()), 0);
+  std::string name(200, 'x');
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_EQ(mkdir(name.c_str(), 0755), 0) << i << " " << strerror(errno);
+    ASSERT_EQ(mkdir("side", 0755), 0);
+    ASSERT_EQ(chdir(name.c_str()), 0);
+  }
+  ASSERT_EQ(chdir("/"), 0);
+  EXPECT_THAT(cgroup_.Remove(), IsOk());
+  EXPECT_FALSE(cgroup_.Exists());
+  EXPECT_THAT(cgroup_.Remove(), IsOk());  // again
+}
+
+TEST_F(PodCgroupKernelTest, ManyPodsShareTheirParent) {
+  // Removal of one races with creation of the other: the shared parent comes
+  // and goes.
+  pid_t child = fork();
+  if (child == 0) {
+    PodCgroup other = PodCgroup::Plan(hierarchies_, parent_, NewUuid(), false);
+    for (int i = 0; i < 100; ++i) {
+      if (!other.Create().ok() || !other.Remove().ok()) _exit(1);
+    }
+    _exit(0);
+  }
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_THAT(cgroup_.Create(), IsOk()) << i;
+    ASSERT_THAT(cgroup_.Remove(), IsOk()) << i;
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(PodCgroupKernelTest, NothingToKillIsFine) {
+  EXPECT_THAT(cgroup_.Kill(kTimeout), IsOk());
+  EXPECT_THAT(cgroup_.KillAll(kTimeout), IsOk());
+  EXPECT_FALSE(cgroup_.IsPopulated().value());
+  EXPECT_EQ(cgroup_.OomKills(), 0);
+}
+
+TEST_F(PodCgroupKernelTest, CountsOomKills) {
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  ASSERT_THAT(cgroup_.SetLimits({.memory_max_bytes = 8 << 20}), IsOk());
+  pid_t child = fork();
+  if (child == 0) {
+    if (!cgroup_.EnterPayload().ok()) _exit(1);
+    size_t size = 64 << 20;
+    volatile char* memory = static_cast<char*>(malloc(size));
+    for (size_t i = 0; i < size; i += 4096) memory[i] = 1;
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  EXPECT_EQ(cgroup_.OomKills(), 1);
+}
+
+// A pure v2 layout, made below our own cgroup: the agent steps into its leaf,
+// and what the pod gets below is a v2 cgroup with handed-down controllers.
+TEST_F(PodCgroupKernelTest, StepsAsideOnPureV2) {
+  std::vector<CgroupHierarchy> pure;
+  for (CgroupHierarchy hierarchy : hierarchies_) {
+    if (!hierarchy.v2) continue;
+    hierarchy.own_dir += absl::StrCat("/", parent_, "-pure");
+    pure.push_back(hierarchy);
+  }
+  if (pure.empty()) GTEST_SKIP() << "no v2 hierarchy on this machine";
+  std::string home = pure[0].own_dir;
+  ASSERT_EQ(mkdir(home.c_str(), 0755), 0);
+  PodCgroup pod = PodCgroup::Plan(pure, "davit", id_, true);
+  pid_t child = fork();
+  if (child == 0) {
+    if (!WriteKernelFile(home + "/cgroup.procs", "0").ok()) _exit(1);
+    if (!PrepareAgentCgroup(pure, "davit").ok()) _exit(2);
+    if (!pod.Create().ok()) _exit(3);
+    if (!pod.EnterSupervisor().ok()) _exit(4);
+    if (!pod.LeaveSupervisor().ok()) _exit(5);
+    std::vector<pid_t> agent =
+        ListProcesses(home + "/davit/agent").value_or(std::vector<pid_t>());
+    if (agent.size() != 1 || agent[0] != getpid()) _exit(6);
+    if (!pod.EnterPayload().ok()) _exit(7);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  ASSERT_OK_AND_ASSIGN(std::string available,
+                       ReadFile(home + "/cgroup.controllers"));
+  ASSERT_OK_AND_ASSIGN(std::string handed,
+                       ReadFile(pod.dirs()[0].payload + "/cgroup.controllers"));
+  EXPECT_EQ(handed, available);
+  EXPECT_THAT(pod.Remove(), IsOk());
+  EXPECT_THAT(RemoveCgroupTree(home), IsOk());
+}
+
+}  // namespace
+}  // namespace davit
