@@ -1,0 +1,116 @@
+#include "runtime/app/pod_tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/base/errno_error.h"
+#include "runtime/base/process_id.h"
+#include "runtime/base/status_macros.h"
+#include "runtime/rootfs/openat2.h"
+
+namespace davit {
+namespace {
+
+// Opens what `place` (O_PATH) refers to, if it is of `type` (S_IF…).
+absl::StatusOr<UniqueFd> OpenIfOfType(const UniqueFd& place, mode_t type,
+                                      int flags, const std::string& path) {
+  struct stat info;
+  if (fstat(place.get(), &info) < 0) return ErrnoError("fstat(%s)", path);
+  if ((info.st_mode & S_IFMT) != type) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " of the pod has an unexpected file type"));
+  }
+  UniqueFd fd(open(absl::StrCat("/proc/self/fd/", place.get()).c_str(),
+                   flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return ErrnoError("open(%s, %#x)", path, flags);
+  return fd;
+}
+
+// /dev/ptmx and its like: a clone device with this number in every devpts.
+bool IsPtmx(const UniqueFd& place) {
+  struct stat info;
+  return fstat(place.get(), &info) == 0 && S_ISCHR(info.st_mode) &&
+         info.st_rdev == makedev(5, 2);
+}
+
+}  // namespace
+
+absl::StatusOr<PodTree> PodTree::Open(const PodRef& pod) {
+  ASSIGN_OR_RETURN(ProcessHandle init, ProcessHandle::Open(pod.init));
+  std::string path = absl::StrCat("/proc/", pod.init.pid, "/root");
+  UniqueFd root(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return ErrnoError("open(%s)", path);
+  // Alive after the open: so the pid was the pod's at the open.
+  if (!init.IsAlive()) {
+    return absl::NotFoundError(
+        absl::StrCat("process ", pod.init.pid, " has exited"));
+  }
+  return PodTree(std::move(root));
+}
+
+absl::StatusOr<std::string> PodTree::ReadFile(const std::string& path,
+                                              size_t limit) const {
+  UniqueFd place = OpenBelow(root_.get(), path, O_PATH, Lookup::kInRoot);
+  if (!place) return ErrnoError("openat2(%s) in the pod", path);
+  ASSIGN_OR_RETURN(UniqueFd file, OpenIfOfType(place, S_IFREG, O_RDONLY, path));
+  std::string content(limit, '\0');
+  ssize_t size = pread(file.get(), content.data(), limit, 0);
+  if (size < 0) return ErrnoError("pread(%s) in the pod", path);
+  content.resize(static_cast<size_t>(size));
+  return content;
+}
+
+absl::StatusOr<UniqueFd> PodTree::MakeFifo(const std::string& directory,
+                                           const std::string& name) const {
+  UniqueFd parent =
+      OpenBelow(root_.get(), directory, O_PATH | O_DIRECTORY, Lookup::kInRoot);
+  if (!parent) return ErrnoError("openat2(%s) in the pod", directory);
+  std::string path = absl::StrCat(directory, "/", name);
+  if (unlinkat(parent.get(), name.c_str(), 0) < 0 && errno != ENOENT) {
+    return ErrnoError("unlink(%s) in the pod", path);
+  }
+  if (mkfifoat(parent.get(), name.c_str(), 0600) < 0) {
+    return ErrnoError("mkfifo(%s) in the pod", path);
+  }
+  UniqueFd place(
+      openat(parent.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!place) return ErrnoError("open(%s, O_PATH) in the pod", path);
+  return OpenIfOfType(place, S_IFIFO, O_RDONLY, path);
+}
+
+absl::Status PodTree::RemoveFile(const std::string& directory,
+                                 const std::string& name) const {
+  UniqueFd parent =
+      OpenBelow(root_.get(), directory, O_PATH | O_DIRECTORY, Lookup::kInRoot);
+  if (!parent) return ErrnoError("openat2(%s) in the pod", directory);
+  if (unlinkat(parent.get(), name.c_str(), 0) < 0 && errno != ENOENT) {
+    return ErrnoError("unlink(%s/%s) in the pod", directory, name);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PodTree::Pty> PodTree::OpenPty() const {
+  constexpr char kPath[] = "dev/pts/ptmx";
+  UniqueFd place = OpenBelow(root_.get(), kPath, O_PATH, Lookup::kInRoot);
+  if (!place) return ErrnoError("openat2(%s) in the pod", kPath);
+  if (!IsPtmx(place)) {
+    return absl::FailedPreconditionError("/dev/pts/ptmx of the pod is no ptmx");
+  }
+  Pty pty;
+  ASSIGN_OR_RETURN(pty.master, OpenIfOfType(place, S_IFCHR, O_RDWR, kPath));
+  int unlock = 0;
+  if (ioctl(pty.master.get(), TIOCSPTLCK, &unlock) < 0) {
+    return ErrnoError("ioctl(%s, TIOCSPTLCK)", kPath);
+  }
+  pty.slave = UniqueFd(
+      ioctl(pty.master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!pty.slave) return ErrnoError("ioctl(%s, TIOCGPTPEER)", kPath);
+  return pty;
+}
+
+}  // namespace davit

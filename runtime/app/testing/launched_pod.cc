@@ -1,0 +1,204 @@
+// TestPod::Start: a pod of the built-in stage1, booted by our own launcher.
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/app/testing/test_pod.h"
+#include "runtime/base/errno_error.h"
+#include "runtime/base/file.h"
+#include "runtime/base/rollback.h"
+#include "runtime/base/status_macros.h"
+#include "runtime/base/subprocess.h"
+#include "runtime/base/uuid.h"
+#include "runtime/boot/launcher.h"
+#include "tests/support/temp_dir.h"
+
+namespace davit::testing {
+namespace {
+
+constexpr char kBusybox[] = "/bin/busybox";
+constexpr const char* kApplets[] = {
+    "cat",   "echo",  "env",   "grep", "head",   "id",   "kill", "ls",
+    "mkdir", "mknod", "mount", "mv",   "printf", "ps",   "pwd",  "readlink",
+    "seq",   "sh",    "sleep", "sort", "stty",   "test", "tty",  "wc"};
+
+// $NAME, or "" if it is not set.
+std::string Environment(const char* name) {
+  const char* value = getenv(name);
+  return value != nullptr ? value : "";
+}
+
+// A binary of the build, named by the test's environment below its working
+// directory.
+std::string Tool(const char* variable) {
+  return std::filesystem::absolute(Environment(variable));
+}
+
+std::string Stage1() {
+  return Environment("DAVIT_TEST_IMAGES") + "/stage1.tar";
+}
+
+absl::Status Mount(const std::string& type, const std::string& target,
+                   unsigned long flags, const std::string& options) {
+  if (mount(type.c_str(), target.c_str(), type.c_str(), flags,
+            options.c_str()) < 0) {
+    return ErrnoError("mount(%s, %s, %s)", type, target, options);
+  }
+  return absl::OkStatus();
+}
+
+// Once a process: a mount namespace of our own, and the unpacked stage1.
+absl::StatusOr<std::string> SharedRoot() {
+  static TempDir& directory = *new TempDir();
+  static const absl::Status& made = *new absl::Status([]() -> absl::Status {
+    if (unshare(CLONE_NEWNS) < 0) return ErrnoError("unshare(CLONE_NEWNS)");
+    if (mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) < 0) {
+      return ErrnoError("mount(/, MS_SLAVE)");
+    }
+    RETURN_IF_ERROR(Mount("tmpfs", directory.path(), 0, "mode=755"));
+    // With the process its temporary files would stay: they are in memory, in
+    // a mount that ends with the namespace.
+    ASSIGN_OR_RETURN(SubprocessResult result,
+                     RunSubprocess({.path = "/usr/bin/tar",
+                                    .argv = {"tar", "-C", directory.path(),
+                                             "-xf", Stage1()}}));
+    if (!result.ExitedWith(0)) return absl::InternalError(result.err);
+    return absl::OkStatus();
+  }());
+  RETURN_IF_ERROR(made);
+  return directory.path();
+}
+
+absl::Status FillAppRoot(const std::string& root) {
+  namespace fs = std::filesystem;
+  for (const char* name : {"/bin", "/etc", "/out"}) {
+    RETURN_IF_ERROR(MakeDirectories(root + name));
+  }
+  if (chmod((root + "/out").c_str(), 01777) < 0) return ErrnoError("chmod");
+  fs::copy_file(kBusybox, root + "/bin/busybox");
+  for (const char* applet : kApplets) {
+    fs::create_symlink("busybox", root + "/bin/" + applet);
+  }
+  return WriteFileAtomic(root + "/etc/passwd",
+                         "root:x:0:0:root:/root:/bin/sh\n"
+                         "tester:x:1234:2345::/home/tester:/bin/sh\n");
+}
+
+class LaunchedPod : public TestPod {
+ public:
+  LaunchedPod() = default;
+  ~LaunchedPod() override { Complain(Stop()); }
+
+  absl::Status Boot(const std::vector<AppSpec>& apps) {
+    RETURN_IF_ERROR(MountRoot(apps));
+    ASSIGN_OR_RETURN(
+        launcher_, NewLauncher({.shim_path = Tool("DAVIT_SHIM"),
+                                .cgroup_parent = absl::StrCat("davit-app-test-",
+                                                              getpid())}));
+    ref_.pod_id = NewUuid();
+    BootRequest request = {
+        .pod_id = ref_.pod_id,
+        .hostname = "apptest",
+        .rootfs = root(),
+        .binds = {{.source = Tool("DAVIT_APP"), .target = kAppLauncherInPod},
+                  {.source = journal_dir(),
+                   .target = "/var/log/journal",
+                   .read_only = false}},
+        .files = BuildAppFiles(apps),
+        .runtime_dir = work_ / "runtime",
+        .state_dir = work_ / "state",
+    };
+    request.files.push_back({.path = "/run/systemd/journal/flushed"});
+    request.files.push_back(
+        {.path = "/etc/hosts", .content = "127.0.0.1 me\n"});
+    ASSIGN_OR_RETURN(process_, launcher_->Start(request, {}), "boot");
+    RETURN_IF_ERROR(process_->WaitReady(absl::Seconds(60)), "ready");
+    ref_.init = process_->init();
+    pod_apps_ = NewPodApps(Tool("DAVIT_APP"));
+    return absl::OkStatus();
+  }
+
+  PodRef ref() const override { return ref_; }
+  PodApps& apps() override { return *pod_apps_; }
+  std::string journal_dir() const override { return work_ / "journal"; }
+
+  absl::Status Stop() override {
+    absl::Status stopped;
+    if (process_ != nullptr) {
+      stopped = process_->Stop(absl::Seconds(20)).status();
+    }
+    process_.reset();
+    absl::Status unmounted = mounts_.Run();
+    return stopped.ok() ? unmounted : stopped;
+  }
+
+ private:
+  static void Complain(const absl::Status& status) {
+    if (!status.ok()) fprintf(stderr, "%s\n", status.ToString().c_str());
+  }
+
+  std::string root() const { return work_ / "root"; }
+
+  absl::Status MountRoot(const std::vector<AppSpec>& apps) {
+    ASSIGN_OR_RETURN(std::string lower, SharedRoot());
+    for (const char* name : {"root", "layer", "runtime", "state", "journal"}) {
+      RETURN_IF_ERROR(MakeDirectories(work_ / name, 0700));
+    }
+    AddUnmount(work_ / "layer");
+    RETURN_IF_ERROR(Mount("tmpfs", work_ / "layer", 0, "mode=755"));
+    RETURN_IF_ERROR(MakeDirectories(work_ / "layer/upper"));
+    RETURN_IF_ERROR(MakeDirectories(work_ / "layer/work"));
+    AddUnmount(root());
+    RETURN_IF_ERROR(Mount(
+        "overlay", root(), 0,
+        absl::StrCat("lowerdir=", lower, ",upperdir=", work_ / "layer/upper",
+                     ",workdir=", work_ / "layer/work")));
+    for (const AppSpec& app : apps) {
+      RETURN_IF_ERROR(FillAppRoot(root() + AppRootInPod(app.name)), app.name);
+    }
+    return absl::OkStatus();
+  }
+
+  void AddUnmount(const std::string& path) {
+    mounts_.Add("unmount " + path, [path] {
+      if (umount2(path.c_str(), MNT_DETACH) < 0 && errno != EINVAL) {
+        return ErrnoError("umount2(%s)", path);
+      }
+      return absl::OkStatus();
+    });
+  }
+
+  TempDir work_;
+  Rollback mounts_;
+  std::unique_ptr<Launcher> launcher_;
+  std::unique_ptr<PodProcess> process_;
+  std::unique_ptr<PodApps> pod_apps_;
+  PodRef ref_;
+};
+
+}  // namespace
+
+std::string WhyNoPods() {
+  if (geteuid() != 0) return "needs root";
+  if (!PathExists(kBusybox)) return "needs /bin/busybox (busybox-static)";
+  if (!PathExists(Stage1())) {
+    return "needs $DAVIT_TEST_IMAGES/stage1.tar (deploy/images)";
+  }
+  return "";
+}
+
+absl::StatusOr<std::unique_ptr<TestPod>> TestPod::Start(
+    const std::vector<AppSpec>& apps) {
+  auto pod = std::make_unique<LaunchedPod>();
+  RETURN_IF_ERROR(pod->Boot(apps));
+  return std::unique_ptr<TestPod>(std::move(pod));
+}
+
+}  // namespace davit::testing
