@@ -1,0 +1,90 @@
+#ifndef DAVIT_NET_NAT_MASQUERADE_H_
+#define DAVIT_NET_NAT_MASQUERADE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "net/netlink/ip_address.h"
+#include "net/netlink/nl_socket.h"
+
+namespace davit {
+
+// Whose address it is: one attachment of one container.
+struct MasqueradeOwner {
+  std::string container_id;
+  std::string ifname;
+
+  // What an element's comment says of it: "<container id> <ifname>", shortened
+  // to a unique 127 bytes if longer.
+  std::string Comment() const;
+};
+
+// Source NAT for pods, by nf_tables over netlink; no program is run. All pods
+// of a node share one table, as `nft list ruleset` shows it:
+//
+//   table inet davit {
+//     set masq4 { type ipv4_addr; elements = { 172.16.28.2 comment "ID eth0" }
+//     } set masq6 { type ipv6_addr } chain postrouting {
+//       type nat hook postrouting priority srcnat; policy accept;
+//       ip saddr @masq4 ip daddr != @masq4 ip daddr != 224.0.0.0/4 masquerade
+//       ip6 saddr @masq6 ip6 daddr != @masq6 ip6 daddr != ff00::/8 masquerade
+//     }
+//   }
+//
+// A pod costs one set element per address; rules, and the time that a packet
+// or a change takes, do not grow with the number of pods.
+//
+// Differs from Go's plugins in one thing: theirs exempt the pod's own subnet
+// from masquerading, ours all masqueraded pods. So pods of two masqueraded
+// networks of one node see each other's true addresses.
+//
+// Each change is one nfnetlink transaction. The table comes with its first
+// element and goes with its last one, also when several processes add and
+// remove at the same time. One thread at a time.
+class Masquerade {
+ public:
+  // In the calling thread's network namespace. A process that removes pays
+  // up to an RCU grace period (15 ms) when the object is destroyed, unless
+  // that time has passed already: keep it while there is other work.
+  static absl::StatusOr<Masquerade> Open();
+
+  // From now on new connections of `address` leave under the node's address.
+  // An element of another owner, left over by a crash, becomes the new one's.
+  absl::Status Add(const IpAddress& address, const MasqueradeOwner& owner);
+
+  // Ends it for all addresses of `owner`; OK if there are none. `hints` are
+  // the addresses that it should have: if one is found there, no other is
+  // looked for, else all elements' comments are.
+  absl::Status Remove(const std::vector<IpAddress>& hints,
+                      const MasqueradeOwner& owner);
+
+  // Whether `address` is masqueraded for `owner`.
+  absl::StatusOr<bool> Contains(const IpAddress& address,
+                                const MasqueradeOwner& owner);
+
+ private:
+  explicit Masquerade(NlSocket socket) : socket_(std::move(socket)) {}
+
+  // The comment of the element, or NotFound if there is no such element, set
+  // or table.
+  absl::StatusOr<std::string> CommentOf(const IpAddress& address);
+  absl::Status Replace(const IpAddress& address, const std::string& comment);
+  // OK if it was removed by somebody else.
+  absl::Status RemoveElement(const IpAddress& address);
+  absl::StatusOr<std::vector<IpAddress>> FindByComment(
+      const std::string& comment);
+  absl::Status RemoveTableIfUnused();
+  absl::StatusOr<uint32_t> Generation();
+  // NotFound if there is no table.
+  absl::StatusOr<bool> HasElements(bool v6);
+
+  NlSocket socket_;
+};
+
+}  // namespace davit
+
+#endif  // DAVIT_NET_NAT_MASQUERADE_H_
