@@ -1,0 +1,31 @@
+#ifndef DAVIT_AGENT_POD_INTENTS_H_
+#define DAVIT_AGENT_POD_INTENTS_H_
+
+#include "absl/status/status.h"
+#include "agent/pod/live_pod.h"
+#include "agent/pod/pod_context.h"
+
+// Side effects of a pod on the host and how each is undone. The record lists
+// one from before its deed until after its undo, so that whatever may exist is
+// known after a crash. All undos are idempotent and work on what is half made.
+// The caller holds `pod.operation`.
+
+namespace davit {
+
+// Writes the intent to the record. The deed may follow if this is OK.
+absl::Status BeginIntent(LivePod& pod, IntentKind kind);
+
+// Undoes it and takes it off the record; on failure it stays, with the error.
+// OK if there is no such intent. Nothing else is undone while the pod's
+// processes may be alive (intent "boot"): their address must not be given to
+// another pod. FailedPrecondition then.
+absl::Status UndoIntent(PodContext& context, LivePod& pod, IntentKind kind);
+
+// Undoes all, last first, whatever fails; joins the errors.
+absl::Status UndoAllIntents(PodContext& context, LivePod& pod);
+
+bool HasIntent(const Pod& pod, IntentKind kind);
+
+}  // namespace davit
+
+#endif  // DAVIT_AGENT_POD_INTENTS_H_

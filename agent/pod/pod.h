@@ -1,0 +1,135 @@
+#ifndef DAVIT_AGENT_POD_POD_H_
+#define DAVIT_AGENT_POD_POD_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "net/pod_network.h"
+#include "runtime/app/app.h"
+#include "runtime/boot/launcher.h"
+
+// Pods as the agent thinks of them: plain values. Field meanings, units and
+// defaults are those of proto/davit/v1/pod.proto; agent/rpc/convert.h is the
+// border between the two.
+
+namespace davit {
+
+struct EnvVar {
+  std::string name, value;
+  bool operator==(const EnvVar&) const = default;
+};
+
+struct ContainerPort {
+  std::string name;
+  int container_port = 0;
+  std::string protocol = "TCP";
+  bool operator==(const ContainerPort&) const = default;
+};
+
+struct SecurityContext {
+  std::optional<int64_t> run_as_user, run_as_group;
+  std::optional<bool> run_as_non_root, read_only_root_filesystem;
+  std::optional<bool> allow_privilege_escalation, privileged;
+  std::vector<std::string> add_capabilities, drop_capabilities;
+  bool operator==(const SecurityContext&) const = default;
+};
+
+struct ContainerSpec {
+  std::string name, image;
+  std::vector<std::string> command, args;
+  std::string working_dir;
+  std::vector<EnvVar> env;
+  std::vector<ContainerPort> ports;
+  SecurityContext security;
+  bool operator==(const ContainerSpec&) const = default;
+};
+
+struct PodSpec {
+  std::string name;
+  std::map<std::string, std::string> labels, annotations;
+  std::vector<ContainerSpec> containers;
+  RestartPolicy restart_policy = RestartPolicy::kAlways;
+  std::string hostname;  // never empty once validated
+  bool host_network = false;
+  absl::Duration termination_grace = absl::Seconds(30);
+  bool dns_none = false;  // dnsPolicy: None
+  DnsConfig dns;
+  std::string root_image;             // empty: the agent's stage1
+  std::vector<std::string> networks;  // empty: {"default"}
+};
+
+enum class PodState {
+  kCreated,
+  kStarting,
+  kRunning,
+  kStopping,
+  kExited,
+  kFailed,
+  kRemoving,
+};
+
+struct StartPhase {
+  std::string name;
+  absl::Duration duration;
+};
+
+// A side effect on the host that exists or may exist. Written to the record
+// before the deed and taken off it after the undo.
+enum class IntentKind { kOverlay, kNetns, kNetwork, kBoot };
+
+struct Intent {
+  IntentKind kind;
+  absl::Time time;
+  std::string error;  // why the last undo failed; empty: none was tried
+};
+
+struct AppState {
+  std::string name;
+  std::string image, image_id;
+  AppStatus status;
+  AppStatus last;  // the run before, meaningful if last.finished_at is set
+  bool started = false;
+};
+
+struct PodStatus {
+  PodState state = PodState::kCreated;
+  std::string reason, message;
+  absl::Time started_at = absl::InfinitePast();
+  absl::Time finished_at = absl::InfinitePast();
+  std::optional<PodExit> exit;
+  std::vector<InterfaceStatus> interfaces;
+  std::vector<AppState> apps;
+  std::vector<StartPhase> start_phases;
+  ProcessIdentity init;
+  std::string netns_path;
+  std::vector<std::string> cgroups;
+  std::string system_state;
+};
+
+struct Pod {
+  std::string id;  // UUID
+  PodSpec spec;
+  absl::Time created_at;
+  std::string root_image_id;
+  PodStatus status;
+  std::vector<Intent> intents;
+  bool stop_requested = false;
+  bool remove_requested = false;
+};
+
+// Kubernetes' phase word of a pod: "Pending", "Running", "Succeeded", "Failed"
+// or "Unknown" (pod-lifecycle: Succeeded = all apps ended with 0 and will not
+// be restarted; a machine: clean power-off).
+std::string PodPhase(const Pod& pod);
+
+const char* PodStateName(PodState state);      // "Running"
+const char* IntentKindName(IntentKind kind);   // "network"
+
+}  // namespace davit
+
+#endif  // DAVIT_AGENT_POD_POD_H_

@@ -1,0 +1,504 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "agent/pod/intents.h"
+#include "agent/pod/testing/fake_world.h"
+#include "runtime/base/file.h"
+#include "tests/support/matchers.h"
+
+namespace davit {
+namespace {
+
+using ::davit::testing::FakeWorld;
+using ::davit::testing::IsOk;
+using ::davit::testing::ScriptedApps;
+using ::davit::testing::StatusIs;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+constexpr absl::Duration kNow = absl::ZeroDuration();
+
+class PodManagerTest : public ::testing::Test {
+ protected:
+  FakeWorld world_;
+  PodManager& manager() { return world_.manager(); }
+};
+
+std::vector<std::string> PhaseNames(const Pod& pod) {
+  std::vector<std::string> names;
+  for (const StartPhase& phase : pod.status.start_phases) {
+    names.push_back(phase.name);
+  }
+  return names;
+}
+
+// --- The order of things ---
+
+TEST_F(PodManagerTest, StartsInTheOrderOfTheHost) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web", 2)));
+  EXPECT_THAT(world_.journal.lines(),
+              ElementsAre("overlay", "overlay_app", "overlay_app", "netns",
+                          "attach", "boot", "wait_ready", "start_apps",
+                          "watch"));
+  EXPECT_EQ(pod.status.state, PodState::kRunning);
+  EXPECT_THAT(PhaseNames(pod),
+              ElementsAre("image", "overlay", "netns", "cni_add", "cgroup",
+                          "clone", "mounts", "exec", "ready", "apps"));
+  EXPECT_EQ(pod.status.netns_path, "/fake/netns/cni-" + pod.id);
+  ASSERT_THAT(pod.status.interfaces, SizeIs(1));
+  EXPECT_EQ(pod.status.interfaces[0].addresses[0], "172.16.28.2/24");
+  EXPECT_GT(pod.status.init.pid, 0);
+  EXPECT_THAT(pod.status.cgroups,
+              ElementsAre("/sys/fs/cgroup/davit/" + pod.id));
+  EXPECT_EQ(pod.status.system_state, "running");
+  ASSERT_THAT(pod.status.apps, SizeIs(2));
+  EXPECT_EQ(pod.status.apps[0].status.state, AppStatus::State::kRunning);
+  EXPECT_TRUE(pod.status.apps[0].started);
+}
+
+TEST_F(PodManagerTest, IntentsAreOnDiskBeforeTheirDeeds) {
+  std::vector<std::string> seen;
+  for (const char* op : {"overlay", "netns", "attach", "boot"}) {
+    world_.journal.Before(op, [&, op] {
+      std::string kinds;
+      Pod on_disk = world_.store.pods()[0];
+      for (const Intent& intent : on_disk.intents) {
+        absl::StrAppend(&kinds, " ", IntentKindName(intent.kind));
+      }
+      seen.push_back(absl::StrCat(op, ":", kinds));
+      return absl::OkStatus();
+    });
+  }
+  ASSERT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk());
+  EXPECT_THAT(seen, ElementsAre("overlay: overlay", "netns: overlay netns",
+                                "attach: overlay netns network",
+                                "boot: overlay netns network boot"));
+}
+
+TEST_F(PodManagerTest, StopsBackwardsAndReadsLastStatusesFirst) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
+  world_.journal.Clear();
+  ASSERT_OK_AND_ASSIGN(pod, manager().Stop("web", absl::Seconds(5)));
+  EXPECT_THAT(world_.journal.lines(),
+              ElementsAre("stop_app app0 5s", "unwatch", "stop 5s", "destroy",
+                          "detach", "rm_netns", "unmount"));
+  EXPECT_EQ(pod.status.state, PodState::kExited);
+  EXPECT_EQ(pod.status.reason, "Stopped");
+  EXPECT_EQ(pod.status.apps[0].status.exit_code, 143);
+  EXPECT_EQ(pod.status.apps[0].status.state, AppStatus::State::kTerminated);
+  ASSERT_TRUE(pod.status.exit.has_value());
+  EXPECT_EQ(pod.status.exit->kind, PodExit::Kind::kPowerOff);
+  EXPECT_EQ(pod.status.init.pid, 0);
+  EXPECT_EQ(pod.status.netns_path, "");
+  EXPECT_THAT(pod.status.interfaces, IsEmpty());
+  EXPECT_THAT(pod.intents, IsEmpty());
+  EXPECT_FALSE(pod.stop_requested);
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+}
+
+TEST_F(PodManagerTest, StopUsesTheGraceOfTheSpec) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.termination_grace = absl::Seconds(7);
+  ASSERT_THAT(manager().Run(spec), IsOk());
+  world_.journal.Clear();
+  ASSERT_THAT(manager().Stop("web", std::nullopt), IsOk());
+  EXPECT_THAT(world_.journal.lines(), Contains("stop_app app0 7s"));
+  EXPECT_THAT(world_.journal.lines(), Contains("stop 7s"));
+}
+
+TEST_F(PodManagerTest, StopIsIdempotent) {
+  ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Stop("web", kNow));
+  EXPECT_EQ(pod.status.state, PodState::kCreated);
+  ASSERT_THAT(manager().Start("web"), IsOk());
+  ASSERT_THAT(manager().Stop("web", kNow), IsOk());
+  world_.journal.Clear();
+  ASSERT_OK_AND_ASSIGN(pod, manager().Stop("web", kNow));
+  EXPECT_EQ(pod.status.state, PodState::kExited);
+  EXPECT_THAT(world_.journal.lines(), IsEmpty());
+}
+
+TEST_F(PodManagerTest, StartsAgainAndKeepsTheLastRun) {
+  ASSERT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk());
+  ASSERT_THAT(manager().Stop("web", kNow), IsOk());
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Start("web"));
+  EXPECT_EQ(pod.status.state, PodState::kRunning);
+  EXPECT_EQ(pod.status.reason, "");
+  EXPECT_FALSE(pod.status.exit.has_value());
+  EXPECT_EQ(pod.status.apps[0].last.exit_code, 143);
+  EXPECT_THAT(PhaseNames(pod), SizeIs(10));
+  world_.journal.Clear();
+  EXPECT_THAT(manager().Start("web"), IsOk()) << "idempotent while it runs";
+  EXPECT_THAT(world_.journal.lines(), IsEmpty());
+}
+
+TEST_F(PodManagerTest, RemoveStopsAndLeavesNothing) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
+  std::string runtime_dir = world_.options.state + "/pods/" + pod.id;
+  EXPECT_TRUE(PathExists(runtime_dir));
+  EXPECT_EQ(world_.images.hold_count("web"), 1);
+  ASSERT_OK_AND_ASSIGN(bool existed, manager().Remove("web", kNow));
+  EXPECT_TRUE(existed);
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+  EXPECT_THAT(world_.store.pods(), IsEmpty());
+  EXPECT_FALSE(PathExists(runtime_dir));
+  EXPECT_EQ(world_.images.hold_count("web"), 0);
+  EXPECT_THAT(manager().Get("web"), StatusIs(absl::StatusCode::kNotFound,
+                                             HasSubstr("\"web\"")));
+  ASSERT_OK_AND_ASSIGN(existed, manager().Remove("web", kNow));
+  EXPECT_FALSE(existed);
+  EXPECT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk()) << "name is free";
+}
+
+// --- Networks and images ---
+
+TEST_F(PodManagerTest, NetworkNoneHasOnlyANamespace) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.networks = {"none"};
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(spec));
+  EXPECT_THAT(world_.journal.lines(), Contains("netns"));
+  EXPECT_THAT(world_.journal.lines(), Not(Contains("attach")));
+  EXPECT_NE(pod.status.netns_path, "");
+}
+
+TEST_F(PodManagerTest, HostNetworkHasNoNamespace) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.host_network = true;
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(spec));
+  EXPECT_THAT(world_.journal.lines(), Not(Contains("netns")));
+  EXPECT_EQ(world_.launcher.LastRequest().netns_path, "");
+  EXPECT_EQ(pod.status.netns_path, "");
+}
+
+TEST_F(PodManagerTest, UnknownNetworkIsRefusedBeforeAnything) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.networks = {"default", "typo"};
+  EXPECT_THAT(manager().Create(spec),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("spec.networks: network \"typo\""),
+                             HasSubstr("default, second"))));
+  EXPECT_THAT(world_.journal.lines(), IsEmpty());
+  EXPECT_THAT(world_.store.history(), IsEmpty());
+  EXPECT_EQ(world_.images.hold_count("web"), 0);
+}
+
+TEST_F(PodManagerTest, UnknownImageIsNamed) {
+  PodSpec spec = FakeWorld::Spec("web", 2);
+  spec.containers[1].image = "nope";
+  EXPECT_THAT(manager().Create(spec),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("spec.containers[1].image"),
+                             HasSubstr("nope"))));
+  EXPECT_EQ(world_.images.hold_count("web"), 0);
+  EXPECT_THAT(world_.store.history(), IsEmpty());
+  spec.containers[1].image = "web";
+  EXPECT_THAT(manager().Create(spec), IsOk()) << "the name is free again";
+}
+
+TEST_F(PodManagerTest, ImagesOfPodsCannotBeRemoved) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Create(FakeWorld::Spec("web")));
+  EXPECT_EQ(pod.status.apps[0].image_id,
+            world_.images.Get("web").value().id);
+  EXPECT_THAT(world_.images.Remove("web"),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_THAT(manager().Remove("web", kNow), IsOk());
+  EXPECT_THAT(world_.images.Remove("web"), IsOk());
+}
+
+TEST_F(PodManagerTest, RootImageMustBoot) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.root_image = "plain";
+  EXPECT_THAT(manager().Run(spec),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("no systemd")));
+  EXPECT_THAT(world_.journal.lines(), Not(Contains("overlay")));
+}
+
+TEST_F(PodManagerTest, MissingCommandIsAPrecondition) {
+  world_.rootfs.RemoveCommand("serve");
+  EXPECT_THAT(
+      manager().Run(FakeWorld::Spec("web")),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(StartsWith("run pod \"web\": app \"app0\": command"),
+                     HasSubstr("\"serve\" not found in $PATH"))));
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+  EXPECT_THAT(world_.store.pods(), IsEmpty());
+}
+
+TEST_F(PodManagerTest, MachineNeedsNoApps) {
+  PodSpec spec = FakeWorld::Spec("box", 0);
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(spec));
+  EXPECT_THAT(world_.journal.lines(), Not(Contains("start_apps")));
+  EXPECT_EQ(pod.status.state, PodState::kRunning);
+}
+
+// --- Failures ---
+
+struct FailureCase {
+  const char* op;
+  bool after;  // the deed is done, and then reported as failed
+  std::vector<std::string> undo;
+};
+
+void PrintTo(const FailureCase& c, std::ostream* os) {
+  *os << (c.after ? "after " : "at ") << c.op;
+}
+
+class StartFailureTest : public PodManagerTest,
+                         public ::testing::WithParamInterface<FailureCase> {};
+
+TEST_P(StartFailureTest, LeavesNothingAndUndoesBackwards) {
+  ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
+  auto fail = [] { return absl::InternalError("broken"); };
+  if (GetParam().after) {
+    world_.journal.After(GetParam().op, fail);
+  } else {
+    world_.journal.Before(GetParam().op, fail);
+  }
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kInternal,
+                       AllOf(StartsWith("start pod \"web\": "),
+                             HasSubstr("broken"))));
+
+  std::vector<std::string> lines = world_.journal.lines();
+  auto failed = std::find(lines.rbegin(), lines.rend(), GetParam().op).base();
+  EXPECT_EQ(std::vector<std::string>(failed, lines.end()), GetParam().undo);
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+  Pod pod = world_.store.pods()[0];
+  EXPECT_EQ(pod.status.state, PodState::kFailed);
+  EXPECT_EQ(pod.status.reason, "StartFailed");
+  EXPECT_THAT(pod.status.message, HasSubstr("broken"));
+  EXPECT_THAT(pod.intents, IsEmpty());
+
+  world_.journal.Heal(GetParam().op);
+  ASSERT_OK_AND_ASSIGN(pod, manager().Start("web"));
+  EXPECT_EQ(pod.status.state, PodState::kRunning);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EachStep, StartFailureTest,
+    ::testing::Values(
+        FailureCase{"overlay", false, {"unmount"}},
+        FailureCase{"overlay", true, {"unmount"}},
+        FailureCase{"overlay_app", false, {"unmount"}},
+        FailureCase{"netns", false, {"rm_netns", "unmount"}},
+        FailureCase{"netns", true, {"rm_netns", "unmount"}},
+        FailureCase{"attach", false, {"detach", "rm_netns", "unmount"}},
+        FailureCase{"attach", true, {"detach", "rm_netns", "unmount"}},
+        FailureCase{"boot", false, {"destroy", "detach", "rm_netns", "unmount"}},
+        FailureCase{"boot", true, {"destroy", "detach", "rm_netns", "unmount"}},
+        FailureCase{"wait_ready",
+                    false,
+                    {"stop 0", "destroy", "detach", "rm_netns", "unmount"}},
+        FailureCase{"start_apps",
+                    false,
+                    {"stop 0", "destroy", "detach", "rm_netns", "unmount"}},
+        FailureCase{"watch",
+                    true,
+                    {"unwatch", "stop 0", "destroy", "detach", "rm_netns",
+                     "unmount"}}));
+
+TEST_F(PodManagerTest, FailedRunRemovesThePod) {
+  world_.journal.Fail("attach", absl::DeadlineExceededError("plugin hung"));
+  EXPECT_THAT(manager().Run(FakeWorld::Spec("web")),
+              StatusIs(absl::StatusCode::kDeadlineExceeded,
+                       StartsWith("run pod \"web\": attach networks: ")));
+  EXPECT_THAT(manager().List().pods, IsEmpty());
+  EXPECT_THAT(world_.store.pods(), IsEmpty());
+  EXPECT_EQ(world_.images.hold_count("web"), 0);
+}
+
+TEST_F(PodManagerTest, RecordThatCannotBeWrittenStopsTheStart) {
+  ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
+  world_.store.FailWritesIf([](const Pod& pod) {
+    return HasIntent(pod, IntentKind::kNetns)
+               ? absl::ResourceExhaustedError("disk is full")
+               : absl::OkStatus();
+  });
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("record intent netns: disk is full")));
+  EXPECT_THAT(world_.journal.lines(), Not(Contains("netns")));
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+}
+
+TEST_F(PodManagerTest, RunningThatCannotBeWrittenIsNoRunning) {
+  ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
+  world_.store.FailWritesIf([](const Pod& pod) {
+    return pod.status.state == PodState::kRunning
+               ? absl::ResourceExhaustedError("disk is full")
+               : absl::OkStatus();
+  });
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(manager().Get("web")->status.state, PodState::kFailed);
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+}
+
+TEST_F(PodManagerTest, StopGoesOnWhenTheRecordCannotBeWritten) {
+  ASSERT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk());
+  world_.journal.Fail("save", absl::ResourceExhaustedError("disk is full"));
+  EXPECT_THAT(manager().Stop("web", kNow), IsOk());
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+  EXPECT_THAT(world_.problems(), Contains(HasSubstr("disk is full")));
+}
+
+TEST_F(PodManagerTest, FailedUndoIsKeptAndRetriedAtTheNextStart) {
+  ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
+  world_.journal.Fail("boot", absl::InternalError("no shim"));
+  world_.journal.Fail("detach", absl::InternalError("plugin crashed"));
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kInternal,
+                       AllOf(HasSubstr("no shim"),
+                             HasSubstr("undo network: plugin crashed"))));
+  Pod pod = world_.store.pods()[0];
+  ASSERT_THAT(pod.intents, SizeIs(1));
+  EXPECT_EQ(pod.intents[0].kind, IntentKind::kNetwork);
+  EXPECT_EQ(pod.intents[0].error, "plugin crashed");
+
+  world_.journal.Heal("boot");
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kInternal,
+                       HasSubstr("undo what an earlier run left")));
+  world_.journal.Heal("detach");
+  ASSERT_OK_AND_ASSIGN(pod, manager().Start("web"));
+  EXPECT_EQ(pod.status.state, PodState::kRunning);
+}
+
+TEST_F(PodManagerTest, FailedUndoOfAStopIsRetriedByItself) {
+  world_.options.retry_interval = absl::Milliseconds(20);
+  world_.Restart();
+  ASSERT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk());
+  world_.journal.Fail("detach", absl::InternalError("plugin crashed"));
+  EXPECT_THAT(manager().Stop("web", kNow),
+              StatusIs(absl::StatusCode::kInternal,
+                       HasSubstr("undo network: plugin crashed")));
+  EXPECT_EQ(manager().Get("web")->status.state, PodState::kExited);
+  EXPECT_TRUE(world_.journal.WaitFor("detach", 3)) << "tried again and again";
+  world_.journal.Heal("detach");
+  EXPECT_TRUE(world_.WaitFor(
+      [&] { return world_.store.pods()[0].intents.empty(); }));
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+}
+
+TEST_F(PodManagerTest, NothingIsReleasedWhileProcessesMayLive) {
+  ASSERT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk());
+  world_.journal.Fail("stop", absl::InternalError("shim is gone"));
+  world_.journal.Fail("destroy", absl::InternalError("cgroup is busy"));
+  EXPECT_THAT(manager().Stop("web", kNow),
+              StatusIs(absl::StatusCode::kInternal,
+                       HasSubstr("undo boot: cgroup is busy")));
+  EXPECT_THAT(world_.journal.lines(), Not(Contains("detach")));
+  Pod pod = manager().Get("web").value();
+  EXPECT_EQ(pod.status.state, PodState::kStopping);
+  EXPECT_TRUE(pod.stop_requested);
+  EXPECT_THAT(pod.intents, SizeIs(4));
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("the pod is Stopping")));
+
+  world_.journal.Heal("destroy");
+  ASSERT_OK_AND_ASSIGN(pod, manager().Stop("web", kNow));
+  EXPECT_EQ(pod.status.state, PodState::kExited);
+  EXPECT_EQ(pod.status.reason, "Stopped");
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+}
+
+TEST_F(PodManagerTest, FailedRemovalIsFinishedByItself) {
+  world_.options.retry_interval = absl::Milliseconds(20);
+  world_.Restart();
+  ASSERT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk());
+  world_.journal.Fail("unmount", absl::InternalError("busy"));
+  EXPECT_THAT(manager().Remove("web", kNow),
+              StatusIs(absl::StatusCode::kInternal,
+                       HasSubstr("remove pod \"web\": undo overlay: busy")));
+  EXPECT_TRUE(world_.store.pods()[0].remove_requested);
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("being removed")));
+  world_.journal.Heal("unmount");
+  EXPECT_TRUE(world_.WaitFor([&] { return manager().List().pods.empty(); }));
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+}
+
+// --- Look-ups ---
+
+TEST_F(PodManagerTest, FindsByNameIdAndPrefix) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Create(FakeWorld::Spec("web")));
+  for (const std::string& reference :
+       {std::string("web"), pod.id, pod.id.substr(0, 4)}) {
+    EXPECT_THAT(manager().Get(reference), IsOk()) << reference;
+  }
+  EXPECT_THAT(manager().Get(pod.id.substr(0, 3)),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(manager().Get("we"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(PodManagerTest, NameIsTaken) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Create(FakeWorld::Spec("web")));
+  EXPECT_THAT(manager().Run(FakeWorld::Spec("web")),
+              StatusIs(absl::StatusCode::kAlreadyExists,
+                       AllOf(HasSubstr("\"web\""), HasSubstr(pod.id))));
+}
+
+TEST_F(PodManagerTest, ListIsOrderedByName) {
+  for (const char* name : {"b", "a", "c"}) {
+    ASSERT_THAT(manager().Create(FakeWorld::Spec(name)), IsOk());
+  }
+  PodList list = manager().List();
+  ASSERT_THAT(list.pods, SizeIs(3));
+  EXPECT_EQ(list.pods[0].spec.name, "a");
+  EXPECT_EQ(list.pods[2].spec.name, "c");
+  EXPECT_EQ(list.sequence, 3u);
+}
+
+TEST_F(PodManagerTest, LogsExecAndUsage) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Create(FakeWorld::Spec("web")));
+  EXPECT_TRUE(manager().LogEnded("web"));
+  EXPECT_THAT(manager().Usage("web"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("pod \"web\" is not running: it is Created")));
+  EXPECT_THAT(manager().Exec("web", {.app = "app0"}),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK_AND_ASSIGN(pod, manager().Start("web"));
+  EXPECT_FALSE(manager().LogEnded("web"));
+  EXPECT_EQ(manager().Usage("web")->tasks, 3);
+  ASSERT_OK_AND_ASSIGN(LogOptions logs, manager().LogSource("web", "app0"));
+  EXPECT_EQ(logs.journal_dir,
+            world_.options.root + "/pods/" + pod.id + "/logs/journal");
+  EXPECT_EQ(logs.app, "app0");
+  EXPECT_THAT(manager().LogSource("web", "nope"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("\"nope\"")));
+  EXPECT_THAT(manager().Exec("web", {.app = "nope"}),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(manager().Exec("web", {.app = "app0"}),
+              StatusIs(absl::StatusCode::kUnimplemented));
+  EXPECT_THAT(world_.journal.lines(),
+              Contains(absl::StrCat("exec app0 ", pod.status.init.pid)));
+  EXPECT_TRUE(manager().LogEnded("nope"));
+}
+
+TEST_F(PodManagerTest, DrainRefusesNewWorkAndPodsRunOn) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
+  manager().Drain(absl::Seconds(1));
+  EXPECT_THAT(manager().Run(FakeWorld::Spec("other")),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("draining")));
+  EXPECT_THAT(manager().Stop("web", kNow),
+              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(manager().Subscribe(0), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(manager().Get("web"), IsOk());
+  EXPECT_TRUE(world_.launcher.IsAlive(pod.id));
+}
+
+}  // namespace
+}  // namespace davit

@@ -1,0 +1,422 @@
+#include "agent/pod/run_pod.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "agent/pod/app_plan.h"
+#include "agent/pod/app_state.h"
+#include "agent/pod/end_pod.h"
+#include "agent/pod/intents.h"
+#include "agent/pod/pod_state.h"
+#include "agent/pod/run_plan.h"
+#include "runtime/base/file.h"
+#include "runtime/base/rollback.h"
+#include "runtime/base/status_macros.h"
+
+namespace davit {
+namespace {
+
+// The image lacks what the spec wants: the node is to be fixed first. NotFound
+// is kept for unknown images and networks.
+absl::Status AsPrecondition(const absl::Status& status,
+                            absl::string_view context) {
+  return Annotate(absl::FailedPreconditionError(status.message()), context);
+}
+
+// One start. Made for one call of StartPod.
+class PodStarter {
+ public:
+  PodStarter(PodContext& context, const std::shared_ptr<LivePod>& pod)
+      : context_(context), pod_(pod), spec_(pod->Get().spec) {}
+
+  absl::Status Start() {
+    RETURN_IF_ERROR(Check());
+    absl::Status status = Begin();
+    if (status.ok()) status = RunSteps();
+    return status.ok() ? status : Fail(status);
+  }
+
+ private:
+  using Work = absl::Status (PodStarter::*)();
+
+  // Table of contents.
+  absl::Status RunSteps() {
+    RETURN_IF_ERROR(Step("image", &PodStarter::TakeImages));
+    RETURN_IF_ERROR(Step("overlay", &PodStarter::MountRoots));
+    if (!UsesHostNetwork(spec_)) {
+      RETURN_IF_ERROR(Step("netns", &PodStarter::MakeNetns));
+    }
+    if (!JoinedNetworks(spec_).empty()) {
+      RETURN_IF_ERROR(Step("cni_add", &PodStarter::AttachNetworks));
+    }
+    RETURN_IF_ERROR(Boot());
+    if (!apps_.empty()) {
+      RETURN_IF_ERROR(Step("apps", &PodStarter::StartApps));
+    }
+    return EnterRunning();
+  }
+
+  absl::Status Check();
+  absl::Status Begin();
+  absl::Status TakeImages();
+  absl::Status MountRoots();
+  absl::Status MountApp(size_t index);
+  absl::StatusOr<AppSpec> LookUpApp(const AppPlan& plan);
+  absl::Status MakeNetns();
+  absl::Status AttachNetworks();
+  absl::Status Boot();
+  absl::Status LaunchSystemd();
+  absl::Status AwaitReady();
+  absl::Status StartApps();
+  absl::Status EnterRunning();
+  absl::Status WatchApps();
+  absl::Status Fail(const absl::Status& cause);
+
+  absl::Status Step(absl::string_view name, Work work);
+  absl::Status CheckNotInterrupted() const;
+  // Writes the intent and registers its undo.
+  absl::Status Intend(IntentKind kind);
+  void AddPhase(absl::string_view name, absl::Duration took);
+  void AddBootPhases(absl::Time begun);
+  PodRef Ref() const;
+  std::vector<std::string> AppNames() const;
+
+  PodContext& context_;
+  const std::shared_ptr<LivePod> pod_;
+  const PodSpec spec_;
+  std::vector<AppSpec> apps_;
+  Rollback rollback_;
+};
+
+absl::Status PodStarter::CheckNotInterrupted() const {
+  if (!pod_->interrupted()) return absl::OkStatus();
+  return absl::AbortedError("stopped or removed during its start");
+}
+
+absl::Status PodStarter::Step(absl::string_view name, Work work) {
+  RETURN_IF_ERROR(CheckNotInterrupted());
+  absl::Time begun = absl::Now();
+  absl::Status status =
+      ObserveStep(context_.observer, name, [&] { return (this->*work)(); });
+  AddPhase(name, absl::Now() - begun);
+  return status;
+}
+
+void PodStarter::AddPhase(absl::string_view name, absl::Duration took) {
+  pod_->UpdateQuietly([&](Pod& pod) {
+    pod.status.start_phases.push_back({std::string(name), took});
+  });
+}
+
+absl::Status PodStarter::Intend(IntentKind kind) {
+  RETURN_IF_ERROR(BeginIntent(*pod_, kind));
+  rollback_.Add(absl::StrCat("undo ", IntentKindName(kind)),
+                [this, kind] { return UndoIntent(context_, *pod_, kind); });
+  return absl::OkStatus();
+}
+
+// What can be refused before anything is done.
+absl::Status PodStarter::Check() {
+  PodState state = pod_->state();
+  if (pod_->Get().remove_requested) {
+    return absl::FailedPreconditionError("the pod is being removed");
+  }
+  if (!CanTransition(state, PodState::kStarting)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the pod is ", PodStateName(state)));
+  }
+  RETURN_IF_ERROR(CheckNotInterrupted());
+  RETURN_IF_ERROR(CheckNetworks(context_, spec_));
+  RETURN_IF_ERROR(UndoAllIntents(context_, *pod_),
+                  "undo what an earlier run left");
+  return absl::OkStatus();
+}
+
+// The pod is STARTING, with the traces of an earlier run gone.
+absl::Status PodStarter::Begin() {
+  pod_->BeginRun();
+  absl::Time now = absl::Now();
+  return Annotate(pod_->Record([&](Pod& pod) {
+    PodStatus fresh;
+    fresh.state = PodState::kStarting;
+    fresh.started_at = now;
+    fresh.apps = std::move(pod.status.apps);
+    for (AppState& app : fresh.apps) {
+      if (app.status.finished_at != absl::InfinitePast()) app.last = app.status;
+      app.status = AppStatus();
+      app.status.reason = "ContainerCreating";
+      app.started = false;
+    }
+    pod.status = std::move(fresh);
+  }),
+                  "write record");
+}
+
+absl::Status PodStarter::TakeImages() {
+  pod_->operation.AssertHeld();
+  if (pod_->images.root == nullptr) {
+    ASSIGN_OR_RETURN(pod_->images, HoldImages(context_, pod_->Get()));
+  }
+  const Image& root = pod_->images.root->image();
+  if (!root.bootable) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("root image has no systemd: ", root.id));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PodStarter::MountRoots() {
+  pod_->operation.AssertHeld();
+  RETURN_IF_ERROR(Intend(IntentKind::kOverlay));
+  RETURN_IF_ERROR(context_.deps.rootfs->MountOverlay(
+                      PlanRootOverlay(pod_->paths(), *pod_->images.root)),
+                  "mount root");
+  for (size_t i = 0; i < spec_.containers.size(); ++i) {
+    RETURN_IF_ERROR(MountApp(i),
+                    absl::StrCat("app \"", spec_.containers[i].name, "\""));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PodStarter::MountApp(size_t index) {
+  pod_->operation.AssertHeld();
+  const std::string& name = spec_.containers[index].name;
+  const ImageHold& image = *pod_->images.apps[index];
+  ASSIGN_OR_RETURN(AppPlan plan, PlanApp(spec_, index, image.image()));
+  RETURN_IF_ERROR(context_.deps.rootfs->MakeMountPoint(pod_->paths().rootfs,
+                                                       AppRootInPod(name)));
+  RETURN_IF_ERROR(context_.deps.rootfs->MountOverlay(
+      PlanAppOverlay(pod_->paths(), name, image)));
+  ASSIGN_OR_RETURN(AppSpec app, LookUpApp(plan));
+  apps_.push_back(std::move(app));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AppSpec> PodStarter::LookUpApp(const AppPlan& plan) {
+  std::string root = pod_->paths().AppRoot(plan.spec.name);
+  absl::StatusOr<std::string> command = context_.deps.rootfs->ResolveCommand(
+      root, plan.spec.argv[0], plan.path_variable, plan.spec.working_dir);
+  if (!command.ok()) return AsPrecondition(command.status(), "command");
+  absl::StatusOr<ResolvedUser> user =
+      context_.deps.rootfs->ResolveUser(root, plan.user);
+  if (!user.ok()) return AsPrecondition(user.status(), "user");
+  return ResolveApp(plan, *command, *user);
+}
+
+absl::Status PodStarter::MakeNetns() {
+  RETURN_IF_ERROR(Intend(IntentKind::kNetns));
+  ASSIGN_OR_RETURN(std::string path,
+                   context_.deps.network->CreateNetns(pod_->id()),
+                   "create netns");
+  pod_->UpdateQuietly([&](Pod& pod) { pod.status.netns_path = path; });
+  return absl::OkStatus();
+}
+
+absl::Status PodStarter::AttachNetworks() {
+  RETURN_IF_ERROR(Intend(IntentKind::kNetwork));
+  Pod pod = pod_->Get();
+  ASSIGN_OR_RETURN(std::vector<InterfaceStatus> interfaces,
+                   context_.deps.network->Attach(
+                       PlanNetwork(pod, pod.status.netns_path)),
+                   "attach networks");
+  pod_->UpdateQuietly([&](Pod& pod) { pod.status.interfaces = interfaces; });
+  return absl::OkStatus();
+}
+
+// The launcher's own marks time these two: cgroup, clone, mounts, exec, ready.
+absl::Status PodStarter::Boot() {
+  RETURN_IF_ERROR(CheckNotInterrupted());
+  absl::Time begun = absl::Now();
+  RETURN_IF_ERROR(Intend(IntentKind::kBoot));
+  absl::Status status = LaunchSystemd();
+  if (status.ok()) status = CheckNotInterrupted();
+  if (status.ok()) status = AwaitReady();
+  AddBootPhases(begun);
+  return status;
+}
+
+absl::Status PodStarter::LaunchSystemd() {
+  RETURN_IF_ERROR(MakeDirectories(pod_->paths().journal));
+  RETURN_IF_ERROR(MakeDirectories(pod_->paths().runtime_dir, 0700));
+  // Of an earlier run; it must not be taken for this one's.
+  RETURN_IF_ERROR(RemoveFile(pod_->paths().exit_file));
+  BootInputs inputs;
+  inputs.paths = pod_->paths();
+  inputs.apps = apps_;
+  // A node without the file has no DNS of its own.
+  inputs.node_resolv_conf =
+      ReadFile(context_.options.resolv_conf).value_or("");
+  inputs.app_launcher = context_.options.app_launcher;
+  inputs.ready_timeout = context_.options.ready_timeout;
+  ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process,
+                   context_.deps.launcher->Start(
+                       PlanBoot(pod_->Get(), inputs),
+                       ListenToRun(context_, pod_)),
+                   "boot");
+  pod_->SetProcess(process);
+  std::set<std::string> cgroups;
+  for (const auto& [controller, path] : process->cgroups()) {
+    cgroups.insert(path);
+  }
+  pod_->UpdateQuietly([&](Pod& pod) {
+    pod.status.init = process->init();
+    pod.status.cgroups.assign(cgroups.begin(), cgroups.end());
+  });
+  return absl::OkStatus();
+}
+
+absl::Status PodStarter::AwaitReady() {
+  return Annotate(pod_->process()->WaitReady(context_.options.ready_timeout),
+                  "wait for the pod's systemd");
+}
+
+void PodStarter::AddBootPhases(absl::Time begun) {
+  std::shared_ptr<PodProcess> process = pod_->process();
+  if (process == nullptr) return;
+  for (const BootPhase& phase : process->phases()) {
+    absl::Duration took = std::max(phase.at - begun, absl::ZeroDuration());
+    AddPhase(phase.name, took);
+    if (context_.observer != nullptr) {
+      context_.observer->OnStep(phase.name, took, absl::OkStatus());
+    }
+    begun = std::max(begun, phase.at);
+  }
+}
+
+PodRef PodStarter::Ref() const {
+  return {pod_->id(), pod_->process()->init()};
+}
+
+std::vector<std::string> PodStarter::AppNames() const {
+  std::vector<std::string> names;
+  for (const AppSpec& app : apps_) names.push_back(app.name);
+  return names;
+}
+
+absl::Status PodStarter::StartApps() {
+  PodApps& apps = *context_.deps.apps;
+  RETURN_IF_ERROR(
+      apps.StartAll(Ref(), AppNames(), context_.options.apps_timeout),
+      "start apps");
+  for (const std::string& name : AppNames()) {
+    ASSIGN_OR_RETURN(AppStatus status, apps.GetStatus(Ref(), name),
+                     absl::StrCat("status of app \"", name, "\""));
+    pod_->UpdateQuietly([&](Pod& pod) {
+      for (AppState& app : pod.status.apps) {
+        if (app.name == name) MergeAppStatus(status, app);
+      }
+    });
+  }
+  return WatchApps();
+}
+
+absl::Status PodStarter::WatchApps() {
+  rollback_.Add("unwatch apps", [this] {
+    context_.deps.apps->Unwatch(pod_->id());
+    return absl::OkStatus();
+  });
+  return Annotate(context_.deps.apps->Watch(Ref(), AppNames(),
+                                            ListenToApps(context_, pod_)),
+                  "watch apps");
+}
+
+// On disk first: a pod that runs is never taken for a half-made one.
+absl::Status PodStarter::EnterRunning() {
+  RETURN_IF_ERROR(CheckNotInterrupted());
+  // What systemd thinks of itself is for people; a start does not depend on it.
+  std::string system_state;
+  if (auto state = context_.deps.apps->GetSystemState(Ref()); state.ok()) {
+    system_state = state->state;
+  }
+  pod_->UpdateQuietly(
+      [&](Pod& pod) { pod.status.system_state = system_state; });
+  auto run = [](Pod& pod) { pod.status.state = PodState::kRunning; };
+  RETURN_IF_ERROR(pod_->RecordUnlessInterrupted(run), "write record");
+  rollback_.Commit();
+  return absl::OkStatus();
+}
+
+// Undoes everything; `cause` is told to the caller and kept in the record.
+absl::Status PodStarter::Fail(const absl::Status& cause) {
+  absl::Status told = cause;
+  if (absl::Status aborted = CheckNotInterrupted(); !aborted.ok()) {
+    told = aborted;
+  }
+  absl::Status undone = rollback_.Run();
+  if (!undone.ok()) {
+    told = absl::Status(
+        told.code(), absl::StrCat(told.message(),
+                                  "; not all could be undone, it is retried: ",
+                                  undone.message()));
+  }
+  pod_->Update([&](Pod& pod) {
+    pod.status.state = PodState::kFailed;
+    pod.status.reason = absl::IsAborted(told) ? "Aborted" : "StartFailed";
+    pod.status.message = std::string(told.message());
+    pod.status.finished_at = absl::Now();
+  });
+  if (absl::Status saved = pod_->Save(); !saved.ok()) {
+    context_.Problem(absl::StrCat("pod \"", pod_->name(),
+                                  "\": write record of the failed start: ",
+                                  saved.message(), ", ignoring"));
+  }
+  return told;
+}
+
+}  // namespace
+
+absl::StatusOr<PodImages> HoldImages(PodContext& context, const Pod& pod) {
+  PodImages images;
+  std::string root = pod.root_image_id;
+  if (root.empty()) root = pod.spec.root_image;
+  if (root.empty()) root = context.options.stage1_image;
+  ASSIGN_OR_RETURN(images.root, context.deps.images->Hold(root),
+                   "spec.rootImage");
+  for (size_t i = 0; i < pod.spec.containers.size(); ++i) {
+    std::string image = pod.spec.containers[i].image;
+    if (i < pod.status.apps.size() && !pod.status.apps[i].image_id.empty()) {
+      image = pod.status.apps[i].image_id;
+    }
+    ASSIGN_OR_RETURN(std::unique_ptr<ImageHold> hold,
+                     context.deps.images->Hold(image),
+                     absl::StrCat("spec.containers[", i, "].image"));
+    images.apps.push_back(std::move(hold));
+  }
+  return images;
+}
+
+absl::Status CheckNetworks(PodContext& context, const PodSpec& spec) {
+  std::vector<std::string> wanted = JoinedNetworks(spec);
+  if (wanted.empty()) return absl::OkStatus();
+  std::vector<NetworkInfo> known = context.deps.network->ListNetworks();
+  for (const std::string& name : wanted) {
+    auto it = std::find_if(
+        known.begin(), known.end(),
+        [&](const NetworkInfo& info) { return info.name == name; });
+    if (it == known.end()) {
+      std::vector<std::string> names;
+      for (const NetworkInfo& info : known) names.push_back(info.name);
+      return absl::NotFoundError(absl::StrCat(
+          "spec.networks: network \"", name, "\" is not configured (there are: ",
+          absl::StrJoin(names, ", "), ")"));
+    }
+    if (!it->error.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "spec.networks: network \"", name, "\" is broken: ", it->error));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StartPod(PodContext& context,
+                      const std::shared_ptr<LivePod>& pod) {
+  return ObserveStep(context.observer, "start",
+                     [&] { return PodStarter(context, pod).Start(); });
+}
+
+}  // namespace davit

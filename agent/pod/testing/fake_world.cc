@@ -1,0 +1,148 @@
+#include "agent/pod/testing/fake_world.h"
+
+#include <stdlib.h>
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "runtime/base/status_macros.h"
+
+namespace davit::testing {
+
+absl::Status JournaledRootfs::MountOverlay(const OverlaySpec& spec) {
+  bool app = absl::StrContains(spec.target, "/opt/stage2/");
+  RETURN_IF_ERROR(journal_->Enter(app ? "overlay_app" : "overlay"));
+  RETURN_IF_ERROR(FakeRootfsOps::MountOverlay(spec));
+  return journal_->Leave(app ? "overlay_app" : "overlay");
+}
+
+absl::Status JournaledRootfs::UnmountTree(const std::string& directory) {
+  RETURN_IF_ERROR(journal_->Enter("unmount"));
+  RETURN_IF_ERROR(FakeRootfsOps::UnmountTree(directory));
+  return journal_->Leave("unmount");
+}
+
+absl::StatusOr<std::string> JournaledNetwork::CreateNetns(
+    const std::string& pod_id) {
+  RETURN_IF_ERROR(journal_->Enter("netns"));
+  ASSIGN_OR_RETURN(std::string path, FakePodNetwork::CreateNetns(pod_id));
+  RETURN_IF_ERROR(journal_->Leave("netns"));
+  return path;
+}
+
+absl::Status JournaledNetwork::RemoveNetns(const std::string& pod_id) {
+  RETURN_IF_ERROR(journal_->Enter("rm_netns"));
+  RETURN_IF_ERROR(FakePodNetwork::RemoveNetns(pod_id));
+  return journal_->Leave("rm_netns");
+}
+
+absl::StatusOr<std::vector<InterfaceStatus>> JournaledNetwork::Attach(
+    const PodNetworkRequest& request) {
+  RETURN_IF_ERROR(journal_->Enter("attach"));
+  ASSIGN_OR_RETURN(std::vector<InterfaceStatus> interfaces,
+                   FakePodNetwork::Attach(request));
+  RETURN_IF_ERROR(journal_->Leave("attach"));
+  return interfaces;
+}
+
+absl::Status JournaledNetwork::Detach(const PodNetworkRequest& request) {
+  RETURN_IF_ERROR(journal_->Enter("detach"));
+  RETURN_IF_ERROR(FakePodNetwork::Detach(request));
+  return journal_->Leave("detach");
+}
+
+FakeWorld::FakeWorld() {
+  images.Add("localhost/davit/stage1", {}, /*bootable=*/true, {"/l/stage1"});
+  ImageConfig web;
+  web.entrypoint = {"serve"};
+  web.cmd = {"--default"};
+  images.Add("web", web, /*bootable=*/false, {"/l/web"});
+  images.Add("plain", {}, /*bootable=*/false, {"/l/plain"});
+  options.root = dir / "root";
+  options.state = dir / "state";
+  options.stage1_image = "localhost/davit/stage1";
+  options.resolv_conf = dir / "resolv.conf";
+  options.retry_interval = absl::Hours(1);
+  store.FailWritesIf([this](const Pod&) {
+    return journal.dead() ? absl::UnavailableError("this agent is dead")
+                          : journal.Enter("save");
+  });
+  options.on_problem = [this](const std::string& sentence) {
+    absl::MutexLock lock(&mutex_);
+    problems_.push_back(sentence);
+  };
+  Restart();
+}
+
+FakeWorld::~FakeWorld() { manager_.reset(); }
+
+PodManager& FakeWorld::Restart(bool kill) {
+  if (kill) journal.Kill().IgnoreError();
+  manager_.reset();
+  journal.Revive();
+  PodManagerDeps deps{&store,   &images,   &rootfs,
+                      &network, &launcher, &apps};
+  manager_ = NewPodManager(options, deps, observer);
+  return *manager_;
+}
+
+PodSpec FakeWorld::Spec(const std::string& name, int apps) {
+  PodSpec spec;
+  spec.name = name;
+  spec.hostname = name;
+  for (int i = 0; i < apps; ++i) {
+    ContainerSpec container;
+    container.name = absl::StrCat("app", i);
+    container.image = "web";
+    spec.containers.push_back(container);
+  }
+  return spec;
+}
+
+std::vector<std::string> FakeWorld::Leftovers() {
+  std::vector<std::string> left;
+  std::vector<OverlaySpec> mounts = rootfs.mounts();
+  for (const OverlaySpec& mount : mounts) {
+    left.push_back(absl::StrCat("mount ", mount.target));
+  }
+  std::vector<std::string> pins = network.ListNetns().value();
+  for (const std::string& id : pins) {
+    left.push_back(absl::StrCat("netns ", id));
+  }
+  std::vector<Pod> pods = store.pods();
+  for (const Pod& pod : pods) {
+    for (const InterfaceStatus& interface : network.InterfacesOf(pod.id)) {
+      left.push_back(absl::StrCat("interface ", interface.ifname));
+    }
+  }
+  std::vector<std::string> cgroups = launcher.Known();
+  for (const std::string& id : cgroups) {
+    left.push_back(absl::StrCat("cgroup ", id));
+  }
+  return left;
+}
+
+bool FakeWorld::WaitFor(const std::function<bool()>& condition) {
+  absl::Time deadline = absl::Now() + absl::Seconds(30);
+  while (!condition()) {
+    if (absl::Now() > deadline) return false;
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  return true;
+}
+
+bool FakeWorld::WaitForState(const std::string& pod, PodState state) {
+  return WaitFor([&] {
+    absl::StatusOr<Pod> now = manager_->Get(pod);
+    return now.ok() && now->status.state == state;
+  });
+}
+
+std::vector<std::string> FakeWorld::problems() const {
+  absl::MutexLock lock(&mutex_);
+  return problems_;
+}
+
+}  // namespace davit::testing

@@ -1,0 +1,90 @@
+#ifndef DAVIT_AGENT_POD_TESTING_FAKE_WORLD_H_
+#define DAVIT_AGENT_POD_TESTING_FAKE_WORLD_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "agent/pod/fake_rootfs_ops.h"
+#include "agent/pod/pod_manager_impl.h"
+#include "agent/pod/testing/journal.h"
+#include "agent/pod/testing/scripted_apps.h"
+#include "agent/pod/testing/scripted_launcher.h"
+#include "agent/store/fake_pod_store.h"
+#include "net/fake_pod_network.h"
+#include "runtime/image/fake_image_store.h"
+#include "tests/support/temp_dir.h"
+
+namespace davit::testing {
+
+// The mount table with a journal: "overlay", "unmount".
+class JournaledRootfs : public FakeRootfsOps {
+ public:
+  explicit JournaledRootfs(Journal* journal) : journal_(journal) {}
+  absl::Status MountOverlay(const OverlaySpec& spec) override;
+  absl::Status UnmountTree(const std::string& directory) override;
+
+ private:
+  Journal* const journal_;
+};
+
+// The network with a journal: "netns", "rm_netns", "attach", "detach".
+class JournaledNetwork : public FakePodNetwork {
+ public:
+  explicit JournaledNetwork(Journal* journal)
+      : FakePodNetwork({"default", "second"}), journal_(journal) {}
+  absl::StatusOr<std::string> CreateNetns(const std::string& pod_id) override;
+  absl::Status RemoveNetns(const std::string& pod_id) override;
+  absl::StatusOr<std::vector<InterfaceStatus>> Attach(
+      const PodNetworkRequest& request) override;
+  absl::Status Detach(const PodNetworkRequest& request) override;
+
+ private:
+  Journal* const journal_;
+};
+
+// A node for pod managers: its disk, its kernel, its images. Managers come and
+// go; the world stays. Images: the stage1, "web" (entrypoint "serve"), and
+// "plain", which cannot boot.
+class FakeWorld {
+ public:
+  FakeWorld();
+  ~FakeWorld();
+
+  // Ends the present agent, if any, and starts one on the same node. With
+  // `kill` nothing that the old one still tries has any effect.
+  PodManager& Restart(bool kill = false);
+  PodManager& manager() { return *manager_; }
+
+  static PodSpec Spec(const std::string& name, int apps = 1);
+
+  // What is left on the host, of all pods: "mount …", "netns …", …; empty when
+  // clean.
+  std::vector<std::string> Leftovers();
+  // Waits for the pod to get there.
+  bool WaitForState(const std::string& pod, PodState state);
+  bool WaitFor(const std::function<bool()>& condition);
+  std::vector<std::string> problems() const;
+
+  TempDir dir;
+  Journal journal;
+  FakePodStore store;
+  FakeImageStore images;
+  JournaledRootfs rootfs{&journal};
+  JournaledNetwork network{&journal};
+  ScriptedLauncher launcher{&journal};
+  ScriptedApps apps{&journal};
+  PodManagerOptions options;
+  StepObserver* observer = nullptr;
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::vector<std::string> problems_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<PodManager> manager_;
+};
+
+}  // namespace davit::testing
+
+#endif  // DAVIT_AGENT_POD_TESTING_FAKE_WORLD_H_

@@ -1,0 +1,14 @@
+#ifndef DAVIT_AGENT_VERSION_H_
+#define DAVIT_AGENT_VERSION_H_
+
+namespace davit {
+
+inline constexpr char kVersion[] = "0.1.0";
+
+// The git commit that this was built from; "unknown" if the build was not told
+// (STABLE_GIT_COMMIT of --workspace_status_command).
+const char* GitCommit();
+
+}  // namespace davit
+
+#endif  // DAVIT_AGENT_VERSION_H_
