@@ -107,7 +107,7 @@ TEST_F(RunPodTest, ReachesGatewayAnotherPodAndOutsideBehindTheNodesAddress) {
 }
 
 TEST_F(RunPodTest, AppHasWhatItsSpecSays) {
-  node().MustCtl({"apply", "-f", "-"}, absl::StrCat(R"(
+  node().MustCtl({"apply", "-f", "-"}, absl::StrCat(R"yaml(
 apiVersion: v1
 kind: Pod
 metadata: {name: spec, labels: {app: x}}
@@ -116,7 +116,7 @@ spec:
   restartPolicy: Never
   containers:
   - name: main
-    image: )", kBusybox, R"(
+    image: )yaml", kBusybox, R"yaml(
     command: ["sh", "-c"]
     args: ["id -u; id -g; pwd; echo $GREETING $(SUBST); hostname; exit 7"]
     workingDir: /tmp
@@ -125,7 +125,7 @@ spec:
     - {name: WHO, value: late}
     - {name: SUBST, value: "x"}
     securityContext: {runAsUser: 1234, runAsGroup: 4321}
-)"));
+)yaml"));
   ASSERT_TRUE(node().WaitForStatus("spec", "phase", {"Failed"}));
 nlohmann::json status = node().GetPod("spec")["status"];
 nlohmann::json app = status["containerStatuses"][0]["state"]["terminated"];
