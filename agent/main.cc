@@ -58,7 +58,7 @@ class Agent {
       : config_(std::move(config)), metrics_(kVersion, GitCommit()) {}
 
   absl::Status Start() {
-    RETURN_IF_ERROR(TakeRoot());
+    RETURN_IF_ERROR(TakeDirectories());
     RETURN_IF_ERROR(ExposeMetrics());
     RETURN_IF_ERROR(OpenStores());
     RETURN_IF_ERROR(ReachTheKernel());
@@ -76,7 +76,7 @@ class Agent {
   }
 
  private:
-  absl::Status TakeRoot();
+  absl::Status TakeDirectories();
   absl::Status ExposeMetrics();
   absl::Status OpenStores();
   absl::Status ReachTheKernel();
@@ -88,7 +88,7 @@ class Agent {
   const AgentConfig config_;
   const absl::Time start_time_ = absl::Now();
   Metrics metrics_;
-  std::optional<FileLock> root_lock_;
+  std::optional<FileLock> root_lock_, state_lock_;
   std::unique_ptr<MetricsExposer> exposer_;
   std::unique_ptr<ImageStore> images_;
   std::unique_ptr<PodStore> store_;
@@ -101,12 +101,15 @@ class Agent {
 };
 
 // Images hold set-uid programs: nobody else may reach into the root. The socket
-// in the state directory is for its group.
-absl::Status Agent::TakeRoot() {
+// in the state directory is for its group. Two agents on one directory would
+// take each other's pods for ownerless.
+absl::Status Agent::TakeDirectories() {
   RETURN_IF_ERROR(MakeDirectories(config_.root, 0700));
   RETURN_IF_ERROR(MakeDirectories(config_.state, 0755));
   ASSIGN_OR_RETURN(root_lock_, FileLock::Acquire(config_.root + "/lock",
                                                  "--root " + config_.root));
+  ASSIGN_OR_RETURN(state_lock_, FileLock::Acquire(config_.state + "/lock",
+                                                  "--state " + config_.state));
   return absl::OkStatus();
 }
 

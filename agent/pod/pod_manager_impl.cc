@@ -6,6 +6,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "agent/pod/app_state.h"
@@ -285,11 +286,22 @@ absl::StatusOr<PodUsage> PodManagerImpl::Usage(const std::string& reference) {
   return process->Usage();
 }
 
-absl::Status CheckApp(const LivePod& pod, const std::string& app) {
-  if (app.empty()) return absl::OkStatus();
+// The app that a call means: the named one, else the pod's only one; empty for
+// a machine without apps.
+absl::StatusOr<std::string> ChooseApp(const LivePod& pod,
+                                      const std::string& app) {
+  std::vector<std::string> names;
   for (const AppState& state : pod.Get().status.apps) {
-    if (state.name == app) return absl::OkStatus();
+    names.push_back(state.name);
   }
+  if (app.empty() && names.empty()) return "";
+  if (app.empty() && names.size() == 1) return names[0];
+  if (app.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("app: must be given for ", PodNamed(pod.name()),
+                     ", choose one of: ", absl::StrJoin(names, ", ")));
+  }
+  if (std::find(names.begin(), names.end(), app) != names.end()) return app;
   return absl::NotFoundError(
       absl::StrCat(PodNamed(pod.name()), " has no app \"", app, "\""));
 }
@@ -297,10 +309,9 @@ absl::Status CheckApp(const LivePod& pod, const std::string& app) {
 absl::StatusOr<LogOptions> PodManagerImpl::LogSource(
     const std::string& reference, const std::string& app) {
   ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
-  RETURN_IF_ERROR(CheckApp(*pod, app));
   LogOptions options;
   options.journal_dir = pod->paths().journal;
-  options.app = app;
+  ASSIGN_OR_RETURN(options.app, ChooseApp(*pod, app));
   return options;
 }
 
@@ -313,7 +324,7 @@ absl::StatusOr<std::unique_ptr<ExecSession>> PodManagerImpl::Exec(
     const std::string& reference, ExecRequest request) {
   DAVIT_ENTER_GATE();
   ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
-  RETURN_IF_ERROR(CheckApp(*pod, request.app));
+  ASSIGN_OR_RETURN(request.app, ChooseApp(*pod, request.app));
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process, RunningProcess(*pod));
   return context_.deps.apps->Exec({pod->id(), process->init()}, request);
 }
