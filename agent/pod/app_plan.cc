@@ -174,10 +174,10 @@ absl::StatusOr<AppSpec> ResolveApp(const AppPlan& plan,
                                    const std::string& command,
                                    const ResolvedUser& user) {
   if (plan.run_as_non_root && user.uid == 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "app \"", plan.spec.name,
-        "\" has runAsNonRoot and would run as root (user \"", plan.user,
-        "\")"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("app \"", plan.spec.name,
+                     "\" has runAsNonRoot and would run as root (user \"",
+                     plan.user, "\")"));
   }
   AppSpec spec = plan.spec;
   spec.argv[0] = command;

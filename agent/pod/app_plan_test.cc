@@ -122,9 +122,8 @@ TEST(PlanAppTest, CommandAndArgsUseTheContainersVariablesOnly) {
   in.container().command = {"run", "$(PORT)", "$(FROM_IMAGE)"};
   in.container().args = {"--port=$(PORT)", "$$(PORT)"};
   ASSERT_OK_AND_ASSIGN(AppPlan plan, in.Plan());
-  EXPECT_THAT(plan.spec.argv,
-              ElementsAre("run", "80", "$(FROM_IMAGE)", "--port=80",
-                          "$(PORT)"));
+  EXPECT_THAT(plan.spec.argv, ElementsAre("run", "80", "$(FROM_IMAGE)",
+                                          "--port=80", "$(PORT)"));
   // The image's words are not expanded.
   in.container().command.clear();
   in.container().args.clear();
@@ -143,10 +142,9 @@ TEST(PlanAppTest, EnvironmentInOrder) {
                         {"LANG", "de"},
                         {"HOST", "db2-$(HOST)"}};
   ASSERT_OK_AND_ASSIGN(AppPlan plan, in.Plan());
-  EXPECT_THAT(plan.spec.env,
-              ElementsAre("PATH=/image/bin", "HOSTNAME=host", "LANG=de",
-                          "URL=a=b", "HOST=db2-db", "ADDRESS=db:$(PORT)",
-                          "PORT=5432"));
+  EXPECT_THAT(plan.spec.env, ElementsAre("PATH=/image/bin", "HOSTNAME=host",
+                                         "LANG=de", "URL=a=b", "HOST=db2-db",
+                                         "ADDRESS=db:$(PORT)", "PORT=5432"));
   EXPECT_EQ(plan.path_variable, "/image/bin");
 }
 
@@ -229,8 +227,9 @@ TEST(ResolveAppTest, TakesCommandUserAndHome) {
   ASSERT_OK_AND_ASSIGN(AppPlan plan, in.Plan());
   ASSERT_OK_AND_ASSIGN(
       AppSpec app,
-      ResolveApp(plan, "/bin/entry",
-                 {.uid = 33, .gid = 34, .supplementary_gids = {4}, .home = "/h"}));
+      ResolveApp(
+          plan, "/bin/entry",
+          {.uid = 33, .gid = 34, .supplementary_gids = {4}, .home = "/h"}));
   EXPECT_THAT(app.argv, ElementsAre("/bin/entry", "-e", "cmd"));
   EXPECT_EQ(app.uid, 33u);
   EXPECT_EQ(app.gid, 34u);
@@ -253,9 +252,10 @@ TEST(ResolveAppTest, NonRootMeansIt) {
   in.container().security.run_as_non_root = true;
   in.image.config.user = "toor";
   ASSERT_OK_AND_ASSIGN(AppPlan plan, in.Plan());
-  EXPECT_THAT(ResolveApp(plan, "/bin/entry", {.uid = 0}),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("runAsNonRoot"), HasSubstr("\"toor\""))));
+  EXPECT_THAT(
+      ResolveApp(plan, "/bin/entry", {.uid = 0}),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr("runAsNonRoot"), HasSubstr("\"toor\""))));
   EXPECT_TRUE(ResolveApp(plan, "/bin/entry", {.uid = 1}).ok());
 }
 

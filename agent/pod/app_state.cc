@@ -27,8 +27,8 @@ AppStatus EndedRun(const AppStatus& status) {
 
 }  // namespace
 
-std::vector<AppState> NewAppStates(
-    const PodSpec& spec, const std::vector<std::string>& image_ids) {
+std::vector<AppState> NewAppStates(const PodSpec& spec,
+                                   const std::vector<std::string>& image_ids) {
   std::vector<AppState> apps;
   for (size_t i = 0; i < spec.containers.size(); ++i) {
     AppState app;

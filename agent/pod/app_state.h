@@ -14,8 +14,8 @@
 namespace davit {
 
 // Apps of a pod that has not been started (again): waiting, nothing known.
-std::vector<AppState> NewAppStates(
-    const PodSpec& spec, const std::vector<std::string>& image_ids);
+std::vector<AppState> NewAppStates(const PodSpec& spec,
+                                   const std::vector<std::string>& image_ids);
 
 // Takes over a new status. True if a run has ended that was not known to have
 // ended: worth being made durable at once.
@@ -29,8 +29,8 @@ bool AllAppsDone(const std::vector<AppState>& apps);
 void MarkUnseenEnds(absl::Time at, std::vector<AppState>& apps);
 
 // Why a pod is over, in one word: "Completed", "Error", "OOMKilled", or
-// "Unknown" when nobody saw a machine's end. By the apps if it has some, else by
-// its PID 1.
+// "Unknown" when nobody saw a machine's end. By the apps if it has some, else
+// by its PID 1.
 std::string EndReason(const PodStatus& status);
 
 // How PID 1 ended, for people: "killed by signal 9", "exited with 3".

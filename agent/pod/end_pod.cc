@@ -48,8 +48,7 @@ void HandleExit(PodContext& context, const std::shared_ptr<LivePod>& pod,
 void RefreshSystemState(PodContext& context, LivePod& pod) {
   std::shared_ptr<PodProcess> process = pod.process();
   if (process == nullptr) return;
-  auto state =
-      context.deps.apps->GetSystemState({pod.id(), process->init()});
+  auto state = context.deps.apps->GetSystemState({pod.id(), process->init()});
   if (!state.ok()) return;
   pod.UpdateQuietly(
       [&](Pod& value) { value.status.system_state = state->state; });
@@ -60,7 +59,8 @@ void StopCompleted(PodContext& context, const std::shared_ptr<LivePod>& pod) {
   {
     absl::MutexLock lock(&pod->operation);
     if (!IsRun(*pod, run) || !AllAppsDone(pod->Get().status.apps)) return;
-    Report(context, *pod, "stop after its last app", StopPod(context, *pod, {}));
+    Report(context, *pod, "stop after its last app",
+           StopPod(context, *pod, {}));
   }
   RetryIfNeeded(context, pod);
 }
@@ -114,15 +114,15 @@ PodListener ListenToRun(PodContext& context,
 
 PodApps::StatusCallback ListenToApps(PodContext& context,
                                      const std::shared_ptr<LivePod>& pod) {
-  return [&context, workers = context.workers, mailbox = pod->mailbox(),
-          weak = std::weak_ptr<LivePod>(pod)](
-             const std::string&, const std::string& app,
-             const AppStatus& status) {
-    mailbox->Push(app, status);
-    workers->Add([&context, weak] {
-      if (auto pod = weak.lock()) HandleAppNews(context, pod);
-    });
-  };
+  return
+      [&context, workers = context.workers, mailbox = pod->mailbox(),
+       weak = std::weak_ptr<LivePod>(pod)](
+          const std::string&, const std::string& app, const AppStatus& status) {
+        mailbox->Push(app, status);
+        workers->Add([&context, weak] {
+          if (auto pod = weak.lock()) HandleAppNews(context, pod);
+        });
+      };
 }
 
 void HandleAppNews(PodContext& context, const std::shared_ptr<LivePod>& pod) {
@@ -164,10 +164,10 @@ void RestartIfRebooting(PodContext& context,
     if (!IsRebooting(pod->Get())) return;
     delay = RestartDelay(context, *pod);
   }
-  context.workers->AddAfter(
-      delay, [&context, weak = std::weak_ptr<LivePod>(pod)] {
-        if (auto pod = weak.lock()) Restart(context, pod);
-      });
+  context.workers->AddAfter(delay,
+                            [&context, weak = std::weak_ptr<LivePod>(pod)] {
+                              if (auto pod = weak.lock()) Restart(context, pod);
+                            });
 }
 
 }  // namespace davit

@@ -6,9 +6,8 @@ namespace davit {
 namespace {
 
 // The text for what follows a '$' at the head of `rest`, which loses it.
-std::string TakeReference(
-    absl::string_view& rest,
-    const std::map<std::string, std::string>& variables) {
+std::string TakeReference(absl::string_view& rest,
+                          const std::map<std::string, std::string>& variables) {
   if (!rest.empty() && rest[0] == '$') {
     rest.remove_prefix(1);
     return "$";

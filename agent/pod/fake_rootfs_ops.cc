@@ -93,8 +93,7 @@ absl::StatusOr<ResolvedUser> FakeRootfsOps::ResolveUser(
   return resolved;
 }
 
-void FakeRootfsOps::AddUser(const std::string& name,
-                            const ResolvedUser& user) {
+void FakeRootfsOps::AddUser(const std::string& name, const ResolvedUser& user) {
   absl::MutexLock lock(&mutex_);
   users_[name] = user;
 }

@@ -151,8 +151,7 @@ absl::Status LivePod::Delete() {
   RETURN_IF_ERROR(store_->Remove(id_));
   absl::MutexLock lock(&mutex_);
   deleted_ = true;
-  events_->Publish(PodEvent::Type::kDeleted,
-                   std::make_shared<const Pod>(pod_));
+  events_->Publish(PodEvent::Type::kDeleted, std::make_shared<const Pod>(pod_));
   return absl::OkStatus();
 }
 

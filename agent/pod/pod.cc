@@ -13,8 +13,8 @@ bool EndedWell(const AppState& app) {
 // The phase of a pod that has run and does not run any more.
 std::string PhaseOfEnded(const Pod& pod) {
   if (!pod.status.apps.empty()) {
-    bool good = std::all_of(pod.status.apps.begin(), pod.status.apps.end(),
-                            EndedWell);
+    bool good =
+        std::all_of(pod.status.apps.begin(), pod.status.apps.end(), EndedWell);
     return good ? "Succeeded" : "Failed";
   }
   if (!pod.status.exit.has_value()) return "Unknown";

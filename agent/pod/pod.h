@@ -127,8 +127,8 @@ struct Pod {
 // be restarted; a machine: clean power-off).
 std::string PodPhase(const Pod& pod);
 
-const char* PodStateName(PodState state);      // "Running"
-const char* IntentKindName(IntentKind kind);   // "network"
+const char* PodStateName(PodState state);     // "Running"
+const char* IntentKindName(IntentKind kind);  // "network"
 
 }  // namespace davit
 

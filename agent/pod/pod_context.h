@@ -30,8 +30,8 @@ struct PodManagerOptions {
   std::string stage1_image = "localhost/davit/stage1:latest";
   // The node's, read at each start.
   std::string resolv_conf = "/etc/resolv.conf";
-  absl::Duration ready_timeout = absl::Seconds(60);  // boot until READY=1
-  absl::Duration apps_timeout = absl::Seconds(60);   // until all are exec'ed
+  absl::Duration ready_timeout = absl::Seconds(60);   // boot until READY=1
+  absl::Duration apps_timeout = absl::Seconds(60);    // until all are exec'ed
   absl::Duration retry_interval = absl::Seconds(30);  // of failed undos
   // A pod that reboots sooner than this after its start is restarted with a
   // growing delay.

@@ -70,9 +70,9 @@ absl::StatusOr<std::unique_ptr<PodSubscription>> PodEvents::Subscribe(
   absl::MutexLock lock(&mutex_);
   if (shut_down_) return absl::UnavailableError("the agent is draining");
   if (sequence > last_ || sequence + 1 < oldest()) {
-    return absl::OutOfRangeError(
-        absl::StrCat("events after ", sequence, " are not kept: there are ",
-                     oldest(), " to ", last_));
+    return absl::OutOfRangeError(absl::StrCat("events after ", sequence,
+                                              " are not kept: there are ",
+                                              oldest(), " to ", last_));
   }
   return std::make_unique<EventSubscription>(shared_from_this(), sequence);
 }
@@ -83,8 +83,7 @@ absl::StatusOr<PodEvent> PodEvents::WaitAfter(uint64_t sequence,
   auto ready = [this, sequence]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return shut_down_ || last_ > sequence;
   };
-  bool in_time =
-      mutex_.AwaitWithTimeout(absl::Condition(&ready), timeout);
+  bool in_time = mutex_.AwaitWithTimeout(absl::Condition(&ready), timeout);
   if (shut_down_) return absl::UnavailableError("the agent is draining");
   if (!in_time) {
     return absl::DeadlineExceededError(

@@ -89,9 +89,9 @@ TEST_F(PodLifeTest, AppsOfADeadPodAreNotRunning) {
   world_.journal.Clear();
   world_.launcher.End(pod.id, Exit(PodExit::Kind::kSignaled, 0, 9));
   ASSERT_TRUE(OnDisk(PodState::kExited));
-  EXPECT_THAT(world_.journal.lines(),
-              ElementsAre("unwatch", "destroy", "detach", "rm_netns",
-                          "unmount"));
+  EXPECT_THAT(
+      world_.journal.lines(),
+      ElementsAre("unwatch", "destroy", "detach", "rm_netns", "unmount"));
   AppStatus app = world_.store.pods()[0].status.apps[0].status;
   EXPECT_EQ(app.state, AppStatus::State::kTerminated);
   EXPECT_EQ(app.exit_code, 137);
@@ -375,9 +375,8 @@ TEST_F(PodLifeTest, ReadersDoNotWaitForOperations) {
     go_on.WaitForNotification();
     return absl::OkStatus();
   });
-  std::thread runner([&] {
-    EXPECT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk());
-  });
+  std::thread runner(
+      [&] { EXPECT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk()); });
   in_plugin.WaitForNotification();
   EXPECT_EQ(manager().Get("web")->status.state, PodState::kStarting);
   EXPECT_THAT(manager().List().pods, SizeIs(1));
@@ -401,11 +400,10 @@ TEST_F(PodLifeTest, EventsTellTheStoryInOrder) {
       break;
     }
     EXPECT_EQ(event->sequence, ++sequence);
-    std::string word =
-        event->type == PodEvent::Type::kAdded     ? "added"
-        : event->type == PodEvent::Type::kDeleted ? "deleted"
-                                                  : PodStateName(
-                                                        event->pod.status.state);
+    std::string word = event->type == PodEvent::Type::kAdded ? "added"
+                       : event->type == PodEvent::Type::kDeleted
+                           ? "deleted"
+                           : PodStateName(event->pod.status.state);
     if (story.empty() || story.back() != word) story.push_back(word);
   }
   EXPECT_THAT(story, ElementsAre("added", "Starting", "Running", "Stopping",
@@ -422,9 +420,9 @@ TEST_F(PodLifeTest, CursorTooOldOrOfAnotherAgent) {
   ASSERT_OK_AND_ASSIGN(auto slow, manager().Subscribe(list.sequence));
   ASSERT_THAT(manager().Remove("web", kNow), IsOk());
   ASSERT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk());
-  EXPECT_THAT(manager().Subscribe(list.sequence),
-              StatusIs(absl::StatusCode::kOutOfRange,
-                       HasSubstr("are not kept")));
+  EXPECT_THAT(
+      manager().Subscribe(list.sequence),
+      StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("are not kept")));
   EXPECT_THAT(slow->Next(kNow),
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("too slow")));
 }

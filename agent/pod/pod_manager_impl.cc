@@ -126,8 +126,8 @@ class PodManagerImpl : public PodManager {
 };
 
 // Holds the gate open for the rest of the caller's scope.
-#define DAVIT_ENTER_GATE()          \
-  RETURN_IF_ERROR(gate_.Enter());   \
+#define DAVIT_ENTER_GATE()        \
+  RETURN_IF_ERROR(gate_.Enter()); \
   absl::Cleanup leave_gate = [this] { gate_.Leave(); }
 
 absl::StatusOr<RecoveryReport> PodManagerImpl::Recover() {
@@ -165,9 +165,9 @@ absl::StatusOr<PodManagerImpl::LivePodPtr> PodManagerImpl::MakeReserved(
   for (const auto& hold : images.apps) image_ids.push_back(hold->image().id);
   value.status.apps = NewAppStates(spec, image_ids);
   RETURN_IF_ERROR(context_.deps.store->Create(value), "write record");
-  auto pod = std::make_shared<LivePod>(std::move(value),
-                                       context_.paths.ForPod(id),
-                                       context_.deps.store, context_.events);
+  auto pod =
+      std::make_shared<LivePod>(std::move(value), context_.paths.ForPod(id),
+                                context_.deps.store, context_.events);
   {
     absl::MutexLock lock(&pod->operation);
     pod->images = std::move(images);

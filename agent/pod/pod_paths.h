@@ -18,8 +18,8 @@ namespace davit {
 //       apps/<app>/upper,work/   writable layer of an app
 //       logs/journal/            /var/log/journal of the pod
 //       exit.json console.log    written by the pod's shim
-//     pods/.new-<id>/            a pod that is being created; its rename commits
-//     trash/<id>/                removed pods while they are deleted
+//     pods/.new-<id>/            a pod that is being created; its rename
+//     commits trash/<id>/                removed pods while they are deleted
 //
 //   <state>/                     /run/davit: dies with the machine
 //     pods/<id>/                 shim.sock, shim.json, cgroups.json; 0700. Made

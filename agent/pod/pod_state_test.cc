@@ -12,8 +12,8 @@ namespace davit {
 namespace {
 
 constexpr PodState kAll[] = {
-    PodState::kCreated, PodState::kStarting, PodState::kRunning,
-    PodState::kStopping, PodState::kExited,  PodState::kFailed,
+    PodState::kCreated,  PodState::kStarting, PodState::kRunning,
+    PodState::kStopping, PodState::kExited,   PodState::kFailed,
     PodState::kRemoving,
 };
 

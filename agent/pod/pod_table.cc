@@ -16,8 +16,8 @@ absl::Status PodTable::Reserve(const std::string& name, const std::string& id) {
   absl::MutexLock lock(&mutex_);
   auto [it, inserted] = names_.emplace(name, id);
   if (inserted) return absl::OkStatus();
-  return absl::AlreadyExistsError(absl::StrCat(
-      "a pod named \"", name, "\" exists already: ", it->second));
+  return absl::AlreadyExistsError(
+      absl::StrCat("a pod named \"", name, "\" exists already: ", it->second));
 }
 
 void PodTable::Unreserve(const std::string& name) {

@@ -37,8 +37,7 @@ class PodTable {
  private:
   mutable absl::Mutex mutex_;
   std::map<std::string, std::string> names_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::shared_ptr<LivePod>> pods_
-      ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<LivePod>> pods_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace davit

@@ -24,8 +24,7 @@ class PodTableTest : public ::testing::Test {
     Pod pod;
     pod.id = id;
     pod.spec.name = name;
-    table_.Insert(
-        std::make_shared<LivePod>(pod, PodPaths(), &store_, events_));
+    table_.Insert(std::make_shared<LivePod>(pod, PodPaths(), &store_, events_));
   }
   std::string IdOf(const std::string& reference) {
     auto pod = table_.Find(reference);
@@ -54,9 +53,8 @@ TEST_F(PodTableTest, NameIdOrPrefix) {
 TEST_F(PodTableTest, AmbiguousPrefix) {
   Add("web", "abcde-1");
   Add("db", "abcdf-2");
-  EXPECT_THAT(table_.Find("abcd"),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("beginning of several")));
+  EXPECT_THAT(table_.Find("abcd"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                            HasSubstr("beginning of several")));
 }
 
 TEST_F(PodTableTest, ANameWinsOverAPrefix) {

@@ -49,9 +49,9 @@ TEST_F(MakeMountPointTest, FollowsNoSymlinkAtAnyPart) {
 
   ASSERT_THAT(MakeDirectories(root_ + "/srv"), IsOk());
   ASSERT_EQ(symlink("../../outside", (root_ + "/srv/last").c_str()), 0);
-  EXPECT_THAT(ops_->MakeMountPoint(root_, "/srv/last"),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("/srv/last")));
+  EXPECT_THAT(
+      ops_->MakeMountPoint(root_, "/srv/last"),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/srv/last")));
 }
 
 TEST_F(MakeMountPointTest, FileInTheWay) {

@@ -68,9 +68,8 @@ absl::StatusOr<std::vector<std::string>> Reconciler::RuntimeDirs() {
     if (IsUuid(name)) ids.push_back(std::move(name));
   }
   if (!error) return ids;
-  return absl::InternalError(absl::StrCat("readdir(",
-                                          context_.paths.runtime_dirs(),
-                                          "): ", error.message()));
+  return absl::InternalError(absl::StrCat(
+      "readdir(", context_.paths.runtime_dirs(), "): ", error.message()));
 }
 
 void Reconciler::Note(const absl::Status& status, std::string what) {
@@ -130,9 +129,9 @@ void Reconciler::RemoveAll(const std::string& id) {
 }
 
 void Reconciler::NameForeign(const std::string& id) {
-  report_.failed.push_back(absl::StrCat(
-      "cgroup of unknown pod ", id, " is left alone: there is no ",
-      context_.paths.ForPod(id).runtime_dir));
+  report_.failed.push_back(absl::StrCat("cgroup of unknown pod ", id,
+                                        " is left alone: there is no ",
+                                        context_.paths.ForPod(id).runtime_dir));
 }
 
 }  // namespace

@@ -57,11 +57,10 @@ class Tally {
 // Takes up the pod's processes, if there is a trace of them. NotFound if not.
 absl::Status TakeUp(PodContext& context, const std::shared_ptr<LivePod>& pod) {
   pod->BeginRun();
-  ASSIGN_OR_RETURN(
-      std::shared_ptr<PodProcess> process,
-      context.deps.launcher->Recover(pod->id(), pod->paths().runtime_dir,
-                                     pod->paths().dir,
-                                     ListenToRun(context, pod)));
+  ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process,
+                   context.deps.launcher->Recover(
+                       pod->id(), pod->paths().runtime_dir, pod->paths().dir,
+                       ListenToRun(context, pod)));
   std::set<std::string> cgroups;
   for (const auto& [controller, path] : process->cgroups()) {
     cgroups.insert(path);

@@ -22,7 +22,8 @@ namespace davit {
 // of pods that have such a directory. Pods with broken records, and what other
 // agents and runtimes have, are left alone.
 //
-// Fails only if the records cannot be listed; single troubles are in the report.
+// Fails only if the records cannot be listed; single troubles are in the
+// report.
 absl::StatusOr<RecoveryReport> RecoverPods(PodContext& context);
 
 }  // namespace davit

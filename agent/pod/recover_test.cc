@@ -173,8 +173,7 @@ class KilledStartTest : public KillTest {};
 TEST_P(KilledStartTest, IsRolledBack) {
   ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
   Arm();
-  EXPECT_THAT(manager().Start("web"),
-              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(manager().Start("web"), StatusIs(absl::StatusCode::kUnavailable));
   RecoveryReport report = KillAndRecover();
   EXPECT_EQ(report.rolled_back, 1);
   EXPECT_EQ(report.adopted + report.ended, 0);
@@ -234,7 +233,8 @@ TEST_P(KilledRemovalTest, IsFinished) {
   manager().Remove("web", kNow).status().IgnoreError();
   RecoveryReport report = KillAndRecover();
   EXPECT_THAT(report.failed, IsEmpty());
-  EXPECT_THAT(report.removed, Contains(HasSubstr("whose removal was under way")));
+  EXPECT_THAT(report.removed,
+              Contains(HasSubstr("whose removal was under way")));
   EXPECT_THAT(world_.Leftovers(), IsEmpty());
   EXPECT_THAT(world_.store.pods(), IsEmpty());
   EXPECT_THAT(manager().List().pods, IsEmpty());
@@ -242,11 +242,12 @@ TEST_P(KilledRemovalTest, IsFinished) {
   EXPECT_EQ(world_.images.hold_count("web"), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    EachPoint, KilledRemovalTest,
-    ::testing::Values(KillPoint{"stop_app", true}, KillPoint{"stop", true},
-                      KillPoint{"destroy", true}, KillPoint{"detach", true},
-                      KillPoint{"unmount", true}));
+INSTANTIATE_TEST_SUITE_P(EachPoint, KilledRemovalTest,
+                         ::testing::Values(KillPoint{"stop_app", true},
+                                           KillPoint{"stop", true},
+                                           KillPoint{"destroy", true},
+                                           KillPoint{"detach", true},
+                                           KillPoint{"unmount", true}));
 
 TEST_F(RecoverTest, FailedUndoOfARollBackIsReportedAndRetried) {
   ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
@@ -276,12 +277,11 @@ TEST_F(RecoverTest, OwnerlessThingsAreRemovedAndNamed) {
   ASSERT_THAT(world_.store.Remove(pod.id), IsOk());  // the record is lost
   RecoveryReport report = KillAndRecover();
   EXPECT_THAT(report.removed,
-              UnorderedElementsAre(
-                  "processes and cgroup of " + pod.id,
-                  "network namespace of " + pod.id,
-                  "mounts below " + PodDir(pod.id),
-                  "directory " + RuntimeDir(pod.id),
-                  "directory " + PodDir(pod.id)));
+              UnorderedElementsAre("processes and cgroup of " + pod.id,
+                                   "network namespace of " + pod.id,
+                                   "mounts below " + PodDir(pod.id),
+                                   "directory " + RuntimeDir(pod.id),
+                                   "directory " + PodDir(pod.id)));
   EXPECT_THAT(report.failed, IsEmpty());
   EXPECT_THAT(world_.Leftovers(), IsEmpty());
   EXPECT_THAT(world_.network.InterfacesOf(pod.id), IsEmpty());
@@ -293,9 +293,8 @@ TEST_F(RecoverTest, CgroupsOfOthersAreLeftAlone) {
   world_.launcher.AddCgroup(other);
   RecoveryReport report = KillAndRecover();
   EXPECT_THAT(report.removed, IsEmpty());
-  EXPECT_THAT(report.failed,
-              ElementsAre(HasSubstr("cgroup of unknown pod " + other +
-                                    " is left alone")));
+  EXPECT_THAT(report.failed, ElementsAre(HasSubstr("cgroup of unknown pod " +
+                                                   other + " is left alone")));
   EXPECT_THAT(world_.launcher.Known(), ElementsAre(other));
 }
 

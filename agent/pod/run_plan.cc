@@ -13,8 +13,7 @@ namespace {
 constexpr char kJournalFlushed[] = "/run/systemd/journal/flushed";
 
 DnsConfig PodDns(const Pod& pod, const std::string& node_resolv_conf) {
-  DnsConfig node =
-      ParseResolvConf(node_resolv_conf, UsesHostNetwork(pod.spec));
+  DnsConfig node = ParseResolvConf(node_resolv_conf, UsesHostNetwork(pod.spec));
   return ChooseDns(pod.spec.dns_none, pod.spec.dns, pod.status.interfaces,
                    node);
 }
@@ -38,11 +37,10 @@ PodFile TextFile(std::string path, std::string content) {
 std::vector<PodFile> PlanFiles(const Pod& pod, const BootInputs& inputs) {
   std::vector<PodFile> files = BuildAppFiles(inputs.apps);
   files.push_back(TextFile("/etc/hostname", pod.spec.hostname + "\n"));
-  files.push_back(TextFile("/etc/hosts",
-                           EtcHosts(pod.spec.hostname, PodAddresses(pod))));
+  files.push_back(
+      TextFile("/etc/hosts", EtcHosts(pod.spec.hostname, PodAddresses(pod))));
   files.push_back(TextFile(
-      "/etc/resolv.conf",
-      EtcResolvConf(PodDns(pod, inputs.node_resolv_conf))));
+      "/etc/resolv.conf", EtcResolvConf(PodDns(pod, inputs.node_resolv_conf))));
   files.push_back(TextFile(kJournalFlushed, ""));
   return files;
 }

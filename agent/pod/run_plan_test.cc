@@ -87,8 +87,9 @@ TEST(ResolvConfTest, ParsesTheNodes) {
 }
 
 TEST(ResolvConfTest, Writes) {
-  EXPECT_EQ(EtcResolvConf({{"1.1.1.1", "2.2.2.2"}, "d", {"s1", "s2"}, {"o"}}),
-            "nameserver 1.1.1.1\nnameserver 2.2.2.2\nsearch s1 s2\noptions o\n");
+  EXPECT_EQ(
+      EtcResolvConf({{"1.1.1.1", "2.2.2.2"}, "d", {"s1", "s2"}, {"o"}}),
+      "nameserver 1.1.1.1\nnameserver 2.2.2.2\nsearch s1 s2\noptions o\n");
   EXPECT_EQ(EtcResolvConf({{"1.1.1.1"}, "d", {}, {}}),
             "nameserver 1.1.1.1\ndomain d\n");
   EXPECT_EQ(EtcResolvConf({}), "");
@@ -141,8 +142,7 @@ TEST(OverlayTest, RootAndApps) {
   OverlaySpec app = PlanAppOverlay(paths, "web", FakeHold());
   EXPECT_EQ(app.upper_dir, "/var/lib/davit/pods/id/apps/web/upper");
   EXPECT_EQ(app.work_dir, "/var/lib/davit/pods/id/apps/web/work");
-  EXPECT_EQ(app.target,
-            "/var/lib/davit/pods/id/rootfs/opt/stage2/web/rootfs");
+  EXPECT_EQ(app.target, "/var/lib/davit/pods/id/rootfs/opt/stage2/web/rootfs");
 }
 
 Pod BootablePod() {

@@ -220,10 +220,10 @@ absl::Status PodStarter::MakeNetns() {
 absl::Status PodStarter::AttachNetworks() {
   RETURN_IF_ERROR(Intend(IntentKind::kNetwork));
   Pod pod = pod_->Get();
-  ASSIGN_OR_RETURN(std::vector<InterfaceStatus> interfaces,
-                   context_.deps.network->Attach(
-                       PlanNetwork(pod, pod.status.netns_path)),
-                   "attach networks");
+  ASSIGN_OR_RETURN(
+      std::vector<InterfaceStatus> interfaces,
+      context_.deps.network->Attach(PlanNetwork(pod, pod.status.netns_path)),
+      "attach networks");
   pod_->UpdateQuietly([&](Pod& pod) { pod.status.interfaces = interfaces; });
   return absl::OkStatus();
 }
@@ -249,14 +249,12 @@ absl::Status PodStarter::LaunchSystemd() {
   inputs.paths = pod_->paths();
   inputs.apps = apps_;
   // A node without the file has no DNS of its own.
-  inputs.node_resolv_conf =
-      ReadFile(context_.options.resolv_conf).value_or("");
+  inputs.node_resolv_conf = ReadFile(context_.options.resolv_conf).value_or("");
   inputs.app_launcher = context_.options.app_launcher;
   inputs.ready_timeout = context_.options.ready_timeout;
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process,
-                   context_.deps.launcher->Start(
-                       PlanBoot(pod_->Get(), inputs),
-                       ListenToRun(context_, pod_)),
+                   context_.deps.launcher->Start(PlanBoot(pod_->Get(), inputs),
+                                                 ListenToRun(context_, pod_)),
                    "boot");
   pod_->SetProcess(process);
   std::set<std::string> cgroups;
@@ -288,9 +286,7 @@ void PodStarter::AddBootPhases(absl::Time begun) {
   }
 }
 
-PodRef PodStarter::Ref() const {
-  return {pod_->id(), pod_->process()->init()};
-}
+PodRef PodStarter::Ref() const { return {pod_->id(), pod_->process()->init()}; }
 
 std::vector<std::string> PodStarter::AppNames() const {
   std::vector<std::string> names;
@@ -402,8 +398,9 @@ absl::Status CheckNetworks(PodContext& context, const PodSpec& spec) {
       std::vector<std::string> names;
       for (const NetworkInfo& info : known) names.push_back(info.name);
       return absl::NotFoundError(absl::StrCat(
-          "spec.networks: network \"", name, "\" is not configured (there are: ",
-          absl::StrJoin(names, ", "), ")"));
+          "spec.networks: network \"", name,
+          "\" is not configured (there are: ", absl::StrJoin(names, ", "),
+          ")"));
     }
     if (!it->error.empty()) {
       return absl::FailedPreconditionError(absl::StrCat(

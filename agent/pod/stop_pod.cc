@@ -62,15 +62,16 @@ void RecordFinalStatus(PodContext& context, LivePod& pod, const PodRef& ref,
 
 void StopApps(PodContext& context, LivePod& pod, absl::Duration grace) {
   std::shared_ptr<PodProcess> process = pod.process();
-  PodRef ref{pod.id(), process != nullptr ? process->init() : ProcessIdentity()};
+  PodRef ref{pod.id(),
+             process != nullptr ? process->init() : ProcessIdentity()};
   std::vector<std::string> names;
   if (process != nullptr) names = LiveApps(pod.Get());
   ParallelFor(names.size(), names.size(), [&](size_t i) {
     absl::Status stopped = context.deps.apps->Stop(ref, names[i], grace);
     if (stopped.ok()) return;
-    context.Problem(absl::StrCat(
-        "pod \"", pod.name(), "\": stop app \"", names[i],
-        "\": ", stopped.message(), ", its pod is stopped all the same"));
+    context.Problem(absl::StrCat("pod \"", pod.name(), "\": stop app \"",
+                                 names[i], "\": ", stopped.message(),
+                                 ", its pod is stopped all the same"));
   });
   // News that are still on their way are older than what is asked for now.
   context.deps.apps->Unwatch(pod.id());
@@ -86,32 +87,36 @@ void StopSystem(PodContext& context, LivePod& pod, absl::Duration grace) {
   if (process == nullptr) return;
   absl::StatusOr<PodExit> exit = process->Stop(grace);
   if (!exit.ok()) {
-    context.Problem(absl::StrCat("pod \"", pod.name(),
-                                 "\": stop: ", exit.status().message(),
-                                 ", killing it"));
+    context.Problem(absl::StrCat("pod \"", pod.name(), "\": stop: ",
+                                 exit.status().message(), ", killing it"));
     return;
   }
   pod.UpdateQuietly([&](Pod& value) { value.status.exit = *exit; });
   pod.SetProcess(nullptr);
 }
 
-void LeaveStopping(LivePod& pod) {
-  pod.Update([](Pod& value) {
-    PodStatus& status = value.status;
+void EndStopped(PodStatus& status) {
+  if (!status.exit) status.exit = PodExit();
+  absl::Time& at = status.exit->at;
+  if (at <= absl::UnixEpoch()) at = absl::Now();  // nobody saw when
+  MarkUnseenEnds(at, status.apps);
+  status.state = PodState::kExited;
+  status.finished_at = at;
+  if (status.reason.empty()) status.reason = EndReason(status);
+  status.message = DescribeExit(*status.exit);
+}
+
+void LeaveStopping(PodContext& context, LivePod& pod) {
+  Pod now = pod.Get();
+  bool rebooting =
+      now.status.state == PodState::kExited && now.status.reason == kRebooting;
+  if (!now.stop_requested && !rebooting) return;
+  pod.Update([&](Pod& value) {
     value.stop_requested = false;
-    if (status.state == PodState::kStopping) {
-      if (!status.exit) status.exit = PodExit();
-      absl::Time& at = status.exit->at;
-      if (at <= absl::UnixEpoch()) at = absl::Now();  // nobody saw when
-      MarkUnseenEnds(at, status.apps);
-      status.state = PodState::kExited;
-      status.finished_at = at;
-      if (status.reason.empty()) status.reason = EndReason(status);
-      status.message = DescribeExit(*status.exit);
-    } else if (status.reason == kRebooting) {
-      status.reason = "Stopped";  // before it was started again
-    }
+    if (value.status.state == PodState::kStopping) EndStopped(value.status);
+    if (rebooting) value.status.reason = "Stopped";  // it stays down
   });
+  SaveIfPossible(context, pod);
 }
 
 absl::Status StopSteps(PodContext& context, LivePod& pod,
@@ -124,8 +129,7 @@ absl::Status StopSteps(PodContext& context, LivePod& pod,
     StopSystem(context, pod, grace);
   }
   absl::Status undone = UndoAllIntents(context, pod);
-  if (!HasIntent(pod.Get(), IntentKind::kBoot)) LeaveStopping(pod);
-  SaveIfPossible(context, pod);
+  if (!HasIntent(pod.Get(), IntentKind::kBoot)) LeaveStopping(context, pod);
   return undone;
 }
 
@@ -172,7 +176,9 @@ void Retry(PodContext& context, const std::shared_ptr<LivePod>& pod) {
 
 absl::Status StopPod(PodContext& context, LivePod& pod,
                      const StopRequest& request) {
-  return ObserveStep(context.observer, "stop",
+  // Only what stops something is worth timing.
+  bool runs = MayHaveProcesses(pod.state());
+  return ObserveStep(runs ? context.observer : nullptr, "stop",
                      [&] { return StopSteps(context, pod, request); });
 }
 
@@ -184,11 +190,10 @@ absl::Status RemovePod(PodContext& context, LivePod& pod,
 
 void RetryIfNeeded(PodContext& context, const std::shared_ptr<LivePod>& pod) {
   if (pod->deleted() || !NeedsRetry(pod->Get()) || !pod->ClaimRetry()) return;
-  context.workers->AddAfter(
-      context.options.retry_interval,
-      [&context, weak = std::weak_ptr<LivePod>(pod)] {
-        if (auto pod = weak.lock()) Retry(context, pod);
-      });
+  context.workers->AddAfter(context.options.retry_interval,
+                            [&context, weak = std::weak_ptr<LivePod>(pod)] {
+                              if (auto pod = weak.lock()) Retry(context, pod);
+                            });
 }
 
 }  // namespace davit

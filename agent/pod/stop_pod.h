@@ -22,11 +22,12 @@ struct StopRequest {
 };
 
 // Leaves a pod without processes, network, mounts and cgroups:
-//   apps stopped in parallel, each with the grace; their last statuses recorded;
-//   the pod's systemd shut down, killed after the grace; then all intents undone.
-// RUNNING → STOPPING → EXITED. In other states only what is left over is undone.
-// Errors: undos that failed. They stay on the record; the pod stays STOPPING if
-// its processes may be alive.
+//   apps stopped in parallel, each with the grace; their last statuses
+//   recorded; the pod's systemd shut down, killed after the grace; then all
+//   intents undone.
+// RUNNING → STOPPING → EXITED. In other states only what is left over is
+// undone. Errors: undos that failed. They stay on the record; the pod stays
+// STOPPING if its processes may be alive.
 absl::Status StopPod(PodContext& context, LivePod& pod,
                      const StopRequest& request);
 

@@ -53,8 +53,8 @@ TEST(WorkerPoolTest, DelayedTasksComeInTheirOrder) {
   {
     absl::MutexLock lock(&mutex);
     auto all = [&] { return order.size() == 3; };
-    ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&all),
-                                       absl::Seconds(30)));
+    ASSERT_TRUE(
+        mutex.AwaitWithTimeout(absl::Condition(&all), absl::Seconds(30)));
     EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
   }
   EXPECT_GE(absl::Now() - begun, absl::Milliseconds(60));

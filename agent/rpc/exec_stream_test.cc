@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,7 +19,9 @@
 #include "agent/rpc/testing/fake_pod_manager.h"
 #include "agent/rpc/testing/local_exec_session.h"
 #include "davit/v1/pod_service.grpc.pb.h"
+#include "runtime/base/unique_fd.h"
 #include "tests/support/matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace davit {
 namespace {
@@ -27,6 +30,7 @@ using ::davit::testing::FakePodManager;
 using ::davit::testing::IsOk;
 using ::davit::testing::LocalExecSession;
 using ::davit::testing::StatusIs;
+using ::davit::testing::TempDir;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -68,7 +72,10 @@ struct Outcome {
   absl::Status status;
 };
 
-Outcome ReadAll(Stream& stream) {
+// `before_finish` is for what must end first: Finish may not be called while
+// another thread writes.
+Outcome ReadAll(
+    Stream& stream, const std::function<void()>& before_finish = [] {}) {
   Outcome outcome;
   v1::ExecResponse response;
   while (stream.Read(&response)) {
@@ -77,6 +84,7 @@ Outcome ReadAll(Stream& stream) {
     outcome.code_was_last = response.has_exit_code();
     if (response.has_exit_code()) outcome.exit_code = response.exit_code();
   }
+  before_finish();
   outcome.status = FromGrpcStatus(stream.Finish());
   return outcome;
 }
@@ -93,10 +101,14 @@ class ExecStreamTest : public ::testing::Test {
       return LocalExecSession::Start(request);
     });
     service_ = NewPodService(&manager_, nullptr);
+    // A real connection: the in-process one has no flow control.
+    const std::string address = "unix:" + (dir_ / "sock");
     grpc::ServerBuilder builder;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
     builder.RegisterService(service_.get());
     server_ = builder.BuildAndStart();
-    stub_ = v1::PodService::NewStub(server_->InProcessChannel({}));
+    stub_ = v1::PodService::NewStub(
+        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
   }
 
   ~ExecStreamTest() override {
@@ -114,6 +126,7 @@ class ExecStreamTest : public ::testing::Test {
     return ReadAll(*stream);
   }
 
+  TempDir dir_;
   FakePodManager manager_;
   ExecRequest request_;
   std::unique_ptr<grpc::Service> service_;
@@ -173,8 +186,7 @@ TEST_F(ExecStreamTest, MegabytesThroughBothDirections) {
     for (int i = 0; i < kChunks; ++i) stream->Write(Data(chunk));
     stream->WritesDone();
   });
-  Outcome outcome = ReadAll(*stream);
-  writer.join();
+  Outcome outcome = ReadAll(*stream, [&] { writer.join(); });
   EXPECT_THAT(outcome.status, IsOk());
   EXPECT_EQ(outcome.out.size(), kChunks * chunk.size());
   EXPECT_EQ(outcome.exit_code, 0);
@@ -197,12 +209,15 @@ TEST_F(ExecStreamTest, ASlowReaderLosesNothing) {
 TEST_F(ExecStreamTest, ACommandThatReadsNothingHoldsUpNobody) {
   auto stream = Open();
   stream->Write(Shell("exec <&-; echo done; exit 4"));
+  std::atomic<bool> over = false;
   std::thread writer([&] {
-    while (stream->Write(Data(std::string(64 << 10, 'x')))) {
+    while (!over && stream->Write(Data(std::string(64 << 10, 'x')))) {
     }
   });
-  Outcome outcome = ReadAll(*stream);
-  writer.join();
+  Outcome outcome = ReadAll(*stream, [&] {
+    over = true;
+    writer.join();
+  });
   EXPECT_EQ(outcome.out, "done\n");
   EXPECT_EQ(outcome.exit_code, 4);
 }
@@ -214,11 +229,14 @@ TEST_F(ExecStreamTest, InputIsTakenOnlyAsFastAsTheCommandReads) {
   std::thread writer([&] {
     while (stream->Write(Data(std::string(64 << 10, 'x')))) ++written;
   });
-  absl::SleepFor(absl::Seconds(1));
-  int before = written;
-  absl::SleepFor(absl::Milliseconds(500));
-  EXPECT_EQ(written, before);
-  EXPECT_LT(before, 64);  // 4 MiB
+  absl::Time deadline = absl::Now() + absl::Seconds(30);
+  int before;
+  do {
+    before = written;
+    absl::SleepFor(absl::Seconds(1));
+  } while (written != before && absl::Now() < deadline);
+  EXPECT_EQ(written, before);  // it has come to a stop
+  EXPECT_LT(before, 512);      // 32 MiB; HTTP/2 windows grow to some
   context_.TryCancel();
   writer.join();
   ReadAll(*stream);

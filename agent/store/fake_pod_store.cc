@@ -55,8 +55,7 @@ absl::Status FakePodStore::Remove(const std::string& id) {
   return absl::OkStatus();
 }
 
-void FakePodStore::FailWritesIf(
-    std::function<absl::Status(const Pod&)> hook) {
+void FakePodStore::FailWritesIf(std::function<absl::Status(const Pod&)> hook) {
   absl::MutexLock lock(&mutex_);
   hook_ = std::move(hook);
 }

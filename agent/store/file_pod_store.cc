@@ -120,8 +120,8 @@ void FilePodStore::LoadOne(const std::string& id, Contents& contents) const {
   // A newer agent's record is good for that agent: it keeps its name.
   if (absl::IsDataLoss(pod.status())) {
     absl::Status renamed = Rename(record, aside);
-    absl::StrAppend(&error, renamed.ok() ? "; put aside as .broken"
-                                         : renamed.message());
+    absl::StrAppend(
+        &error, renamed.ok() ? "; put aside as .broken" : renamed.message());
   }
   contents.broken.push_back({id, std::move(error)});
 }
@@ -137,8 +137,7 @@ absl::StatusOr<Pod> FilePodStore::Read(const std::string& id) const {
   return pod;
 }
 
-absl::Status FilePodStore::Write(const std::string& dir,
-                                 const Pod& pod) const {
+absl::Status FilePodStore::Write(const std::string& dir, const Pod& pod) const {
   ASSIGN_OR_RETURN(std::string text, EncodePodRecord(pod));
   return WriteFileAtomic(absl::StrCat(dir, "/pod.json"), text, kPrivateFile);
 }

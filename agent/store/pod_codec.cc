@@ -66,8 +66,8 @@ absl::StatusOr<PodRecord> Parse(absl::string_view text) {
   auto status = google::protobuf::util::JsonStringToMessage(
       {text.data(), text.size()}, &record, options);
   if (!status.ok()) {
-    return Lost(absl::string_view(status.message().data(),
-                                  status.message().size()));
+    return Lost(
+        absl::string_view(status.message().data(), status.message().size()));
   }
   if (record.version() > kVersion) {
     return absl::FailedPreconditionError(

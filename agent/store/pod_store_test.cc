@@ -126,15 +126,14 @@ TEST_P(PodStoreConformance, RemoveIsIdempotent) {
 
 INSTANTIATE_TEST_SUITE_P(
     , PodStoreConformance,
-    ::testing::Values(
-        StoreMaker{"file",
-                   [](const AgentPaths& paths) {
-                     return OpenFilePodStore(paths).value();
-                   }},
-        StoreMaker{"fake",
-                   [](const AgentPaths&) {
-                     return std::make_unique<FakePodStore>();
-                   }}),
+    ::testing::Values(StoreMaker{"file",
+                                 [](const AgentPaths& paths) {
+                                   return OpenFilePodStore(paths).value();
+                                 }},
+                      StoreMaker{"fake",
+                                 [](const AgentPaths&) {
+                                   return std::make_unique<FakePodStore>();
+                                 }}),
     [](const auto& info) { return info.param.name; });
 
 // --- Files ---

@@ -14,8 +14,15 @@ _COPTS = [
     "-Wno-missing-field-initializers",
 ]
 
+# Static linking inside the tree: a shared library of each cc_library would want
+# every file compiled a second time, as position-independent code.
 def davit_cc_library(name, copts = [], **kwargs):
-    native.cc_library(name = name, copts = _COPTS + copts, **kwargs)
+    native.cc_library(
+        name = name,
+        copts = _COPTS + copts,
+        linkstatic = True,
+        **kwargs
+    )
 
 def davit_cc_binary(name, copts = [], static = False, linkopts = [], **kwargs):
     native.cc_binary(
@@ -31,6 +38,7 @@ def davit_cc_test(name, copts = [], deps = [], **kwargs):
     native.cc_test(
         name = name,
         copts = _COPTS + copts,
+        linkstatic = True,
         deps = deps + ["@sys//:gmock", "@sys//:gtest", "//tests/support:gtest_main"],
         **kwargs
     )
@@ -79,6 +87,7 @@ def davit_cc_proto_library(
         srcs = [o for o in outs if o.endswith(".cc")],
         hdrs = [o for o in outs if o.endswith(".h")],
         copts = ["-w"],
+        linkstatic = True,
         strip_include_prefix = ("/" + proto_root) if proto_root else None,
         deps = deps + [_PROTO_RUNTIME[(grpc, lite)]],
         visibility = visibility,

@@ -165,7 +165,8 @@ TEST_F(HostLocalTest, ConfigurationErrorsNameTheField) {
 
 TEST_F(HostLocalTest, OldVersionsHaveOneAddressOfAFamily) {
   PluginRequest request = Request(
-      R"("ranges": [[{"subnet": "10.0.0.0/24"}], [{"subnet": "10.1.0.0/24"}]])");
+      R"("ranges": [[{"subnet": "10.0.0.0/24"}],
+                    [{"subnet": "10.1.0.0/24"}]])");
   request.cni_version = "0.2.0";
   EXPECT_THAT(
       HostLocalAdd(request).status().message(),

@@ -234,7 +234,8 @@ TEST_F(PtpAddKernelTest, RoutesWithForeignGatewaysAndAttributes) {
           "subnet": "172.16.28.0/24", "dataDir": ")",
       world_.data_dir(),
       R"(", "routes": [{"dst": "10.0.0.0/8", "gw": "172.16.28.77"},
-          {"dst": "10.9.0.0/16", "priority": 9, "table": 700, "mtu": 1300}]}})");
+          {"dst": "10.9.0.0/16", "priority": 9, "table": 700,
+           "mtu": 1300}]}})");
   Add(pod, config);
   Netlink inside = world_.PodLink(pod);
   const int index = inside.GetLink("eth0")->index;

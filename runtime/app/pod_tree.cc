@@ -1,11 +1,14 @@
 #include "runtime/app/pod_tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "runtime/base/errno_error.h"
@@ -15,6 +18,10 @@
 
 namespace davit {
 namespace {
+
+struct DirectoryCloser {
+  void operator()(DIR* directory) const { closedir(directory); }
+};
 
 // Opens what `place` (O_PATH) refers to, if it is of `type` (S_IF…).
 absl::StatusOr<UniqueFd> OpenIfOfType(const UniqueFd& place, mode_t type,
@@ -63,6 +70,24 @@ absl::StatusOr<std::string> PodTree::ReadFile(const std::string& path,
   if (size < 0) return ErrnoError("pread(%s) in the pod", path);
   content.resize(static_cast<size_t>(size));
   return content;
+}
+
+absl::StatusOr<std::vector<std::string>> PodTree::ListDirectory(
+    const std::string& path, size_t limit) const {
+  UniqueFd fd =
+      OpenBelow(root_.get(), path, O_RDONLY | O_DIRECTORY, Lookup::kInRoot);
+  if (!fd) return ErrnoError("openat2(%s) in the pod", path);
+  std::unique_ptr<DIR, DirectoryCloser> directory(fdopendir(fd.get()));
+  if (directory == nullptr) return ErrnoError("fdopendir(%s)", path);
+  fd.Release();  // the directory owns it now
+  std::vector<std::string> names;
+  while (names.size() < limit) {
+    const dirent* entry = readdir(directory.get());
+    if (entry == nullptr) break;
+    std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(std::move(name));
+  }
+  return names;
 }
 
 absl::StatusOr<UniqueFd> PodTree::MakeFifo(const std::string& directory,

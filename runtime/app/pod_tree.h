@@ -3,6 +3,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,6 +25,10 @@ class PodTree {
   // FailedPrecondition if it is something else.
   absl::StatusOr<std::string> ReadFile(const std::string& path,
                                        size_t limit) const;
+
+  // The names in a directory, without "." and "..", `limit` at most.
+  absl::StatusOr<std::vector<std::string>> ListDirectory(
+      const std::string& path, size_t limit) const;
 
   // Makes a fifo anew in an existing directory and opens it for reading,
   // without blocking. What has the name is removed.

@@ -147,30 +147,39 @@ TEST_F(FailureTest, ShimThatIsNone) {
 // the host.
 TEST_F(FailureTest, SymlinksOfTheRootStayInside) {
   BootRequest request = NewRequest("stage1");
-  std::string victim = request.state_dir + "/victim";
+  // Not in /tmp, which is another one in the pod.
+  std::string outside = absl::StrCat("/var/tmp/davit-test-", getpid());
+  std::string victim = outside + "/victim";
+  ASSERT_THAT(MakeDirectories(outside), IsOk());
   ASSERT_THAT(WriteFileAtomic(victim, "mine"), IsOk());
   // What "/out" means inside.
-  ASSERT_THAT(MakeDirectories(request.rootfs + request.state_dir), IsOk());
-  std::filesystem::create_symlink("../../../../../../.." + request.state_dir,
+  ASSERT_THAT(MakeDirectories(request.rootfs + outside), IsOk());
+  std::filesystem::create_symlink("../../../../../../.." + outside,
                                   request.rootfs + "/out");
   std::filesystem::create_symlink(victim, request.rootfs + "/abs");
-  std::filesystem::create_symlink("/proc/self/fd/3", request.rootfs + "/magic");
   request.files = {{.path = "/out/victim", .content = "pod"},
                    {.path = "/abs", .content = "pod"}};
   std::unique_ptr<PodProcess> pod = StartReady(request);
-  ASSERT_NE(pod, nullptr);
   EXPECT_EQ(ReadFile(victim).value(), "mine");
+  EXPECT_THAT(RemoveTree(outside), IsOk());
+  ASSERT_NE(pod, nullptr);
   EXPECT_EQ(ReadFile(request.rootfs + victim).value(), "pod");
   // The link itself was replaced.
   EXPECT_TRUE(std::filesystem::is_regular_file(
       std::filesystem::symlink_status(request.rootfs + "/abs")));
   EXPECT_THAT(pod->Stop(absl::Seconds(30)), IsOk());
-  pod.reset();
-  ASSERT_EQ(unlink(victim.c_str()), 0);
+}
+
+// Our own descriptors are in reach of /proc/self/fd while the tree is made.
+TEST_F(FailureTest, MagicLinksAreNotFollowed) {
+  BootRequest request = NewRequest("stage1");
+  std::filesystem::create_symlink("/proc/self/fd/3", request.rootfs + "/magic");
   request.files = {{.path = "/magic/x", .content = "pod"}};
-  absl::StatusOr<std::unique_ptr<PodProcess>> magic =
+  std::string before = Traces(request);
+  absl::StatusOr<std::unique_ptr<PodProcess>> pod =
       launcher_->Start(request, {});
-  EXPECT_THAT(magic.status().message(), HasSubstr("write file /magic/x"));
+  EXPECT_THAT(pod.status().message(), HasSubstr("write file /magic/x"));
+  EXPECT_EQ(Traces(request), before);
 }
 
 }  // namespace

@@ -114,7 +114,8 @@ class LauncherImpl : public Launcher {
   }
   absl::StatusOr<PodCgroup> FindCgroup(const std::string& pod_id,
                                        const std::string& runtime_dir) const;
-  absl::Status CheckNotRunning(const BootRequest& request) const;
+  absl::Status CheckNotRunning(const BootRequest& request,
+                               const PodCgroup& cgroup) const;
   absl::Status MakeCgroup(const BootRequest& request, const PodCgroup& cgroup);
   absl::StatusOr<std::unique_ptr<PodProcess>> TakeUpRunning(
       PodProcessParts& parts);
@@ -128,11 +129,19 @@ class LauncherImpl : public Launcher {
   const std::unique_ptr<EventThread> events_;
 };
 
-// A second start under one id would take the first one's files away.
-absl::Status LauncherImpl::CheckNotRunning(const BootRequest& request) const {
+// A second start under one id would take the first one's files away, and a
+// failed one kill it.
+absl::Status LauncherImpl::CheckNotRunning(const BootRequest& request,
+                                           const PodCgroup& cgroup) const {
   if (ConnectForPackets(ShimSocketPath(request.runtime_dir)).ok()) {
     return absl::AlreadyExistsError(
         absl::StrCat("pod ", request.pod_id, " is running"));
+  }
+  ASSIGN_OR_RETURN(bool populated, cgroup.IsPopulated());
+  if (populated) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("processes of pod ", request.pod_id,
+                     " are running without a shim; recover or destroy it"));
   }
   return absl::OkStatus();
 }
@@ -148,11 +157,12 @@ absl::Status LauncherImpl::MakeCgroup(const BootRequest& request,
 absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Start(
     const BootRequest& request, PodListener listener) {
   RETURN_IF_ERROR(ValidateBootRequest(request));
-  RETURN_IF_ERROR(CheckNotRunning(request));
+  PodCgroup cgroup = PlanCgroup(request.pod_id);
+  RETURN_IF_ERROR(CheckNotRunning(request, cgroup));
   ASSIGN_OR_RETURN(GuestFacts guest,
                    InspectRoot(request.rootfs, request.init_argv.empty()));
-  PodCgroup cgroup = PlanCgroup(request.pod_id);
   LaunchPlan plan = BuildLaunchPlan(request, host_, guest, cgroup, NewUuid());
+  RETURN_IF_ERROR(cgroup.Remove(), "clear an earlier run");
 
   Rollback rollback;
   rollback.Add("remove what was started", [&]() -> absl::Status {
@@ -160,7 +170,6 @@ absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Start(
     RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
     return RemoveRuntimeFiles(request.runtime_dir);
   });
-  RETURN_IF_ERROR(RemoveCgroup(cgroup), "clear an earlier run");
   RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
   RETURN_IF_ERROR(MakeCgroup(request, cgroup));
   plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());
@@ -229,6 +238,10 @@ absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::TakeUpEnded(
     PodProcessParts parts) {
   absl::StatusOr<ShimState> recorded =
       ReadShimRecord(ShimRecordPath(parts.runtime_dir), boot_id_);
+  if (recorded.ok()) {
+    // It does not answer: dead, or as good as dead.
+    RETURN_IF_ERROR(KillProcess(recorded->shim, kKillTimeout), "kill shim");
+  }
   absl::StatusOr<PodExit> exit =
       ReadExitRecord(ExitRecordPath(parts.state_dir));
   if (absl::IsNotFound(exit.status())) {

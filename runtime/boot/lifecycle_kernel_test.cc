@@ -287,6 +287,11 @@ TEST_F(LifecycleTest, RecoverKillsThePodOfALostShim) {
   ASSERT_EQ(waitpid(shim.pid, nullptr, 0), shim.pid);
   EXPECT_TRUE(Alive(init));
   NewAgent();
+  // Nothing kills a pod but a request: a start of the same id is none.
+  EXPECT_THAT(
+      launcher_->Start(request, {}),
+      StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("without a shim")));
+  EXPECT_TRUE(Alive(init));
   ASSERT_OK_AND_ASSIGN(auto pod,
                        launcher_->Recover(request.pod_id, request.runtime_dir,
                                           request.state_dir, {}));

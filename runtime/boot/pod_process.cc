@@ -1,8 +1,6 @@
 #include "runtime/boot/pod_process.h"
 
-#include <poll.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <optional>
@@ -17,6 +15,7 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/boot/packet_socket.h"
 #include "runtime/boot/record_reader.h"
+#include "runtime/boot/shim_process.h"
 #include "runtime/boot/shim_record.h"
 
 namespace davit {
@@ -45,14 +44,17 @@ std::string ConsoleTail(const std::string& state_dir) {
 // belong to the event thread; what callers ask for is under the mutex.
 class Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(PodProcessParts parts, ShimState state)
-      : parts_(std::move(parts)), state_(std::move(state)) {}
+  Core(PodProcessParts parts, ShimState state, UniqueFd socket, UniqueFd pidfd)
+      : parts_(std::move(parts)),
+        pidfd_(std::move(pidfd)),
+        socket_(std::move(socket)),
+        state_(std::move(state)) {}
 
   const PodProcessParts& parts() const { return parts_; }
 
   // On the event thread. Tells the listener what the first message has told.
   void Announce();
-  void Follow(UniqueFd socket, UniqueFd pidfd);
+  void Follow();
   void Finish(const PodExit& exit);
   // No callback runs after it.
   void Unfollow();
@@ -83,22 +85,19 @@ class Core : public std::enable_shared_from_this<Core> {
   std::optional<PodExit> exit_ ABSL_GUARDED_BY(mutex_);
 };
 
-void Core::Follow(UniqueFd socket, UniqueFd pidfd) {
-  pidfd_ = std::move(pidfd);
-  int fd = socket.get();
+void Core::Follow() {
+  int fd;
   {
     absl::MutexLock lock(&mutex_);
-    socket_ = std::move(socket);
+    fd = socket_.get();
   }
   Epoll& epoll = parts_.events->epoll();
   auto self = shared_from_this();
   // These fail only without memory; then the pidfd's event is missed, and so is
   // the pod's end until the next Recover.
   epoll.Add(fd, EPOLLIN, [self](uint32_t) { self->OnSocket(); }).IgnoreError();
-  if (pidfd_) {
-    epoll.Add(pidfd_.get(), EPOLLIN, [self](uint32_t) { self->OnShimGone(); })
-        .IgnoreError();
-  }
+  epoll.Add(pidfd_.get(), EPOLLIN, [self](uint32_t) { self->OnShimGone(); })
+      .IgnoreError();
 }
 
 void Core::Announce() {
@@ -111,8 +110,17 @@ void Core::Announce() {
 
 void Core::Unfollow() {
   Hang();
-  parts_.events->epoll().Remove(pidfd_.get());
-  pidfd_.Reset();
+  if (!pidfd_) return;
+  // Nobody follows the shim any more, but if it is our child somebody must reap
+  // it one day.
+  Epoll& epoll = parts_.events->epoll();
+  epoll.Remove(pidfd_.get());
+  auto pidfd = std::make_shared<UniqueFd>(std::move(pidfd_));
+  auto reap = [&epoll, pidfd](uint32_t) {
+    ReapIfChild(pidfd->get());
+    epoll.Remove(pidfd->get());
+  };
+  epoll.Add(pidfd->get(), EPOLLIN, reap).IgnoreError();
 }
 
 // Gives up the connection.
@@ -187,10 +195,10 @@ void Core::OnShimGone() {
   auto self = shared_from_this();
   // Its last words may still be in the socket.
   DrainSocket();
-  // Reaps it if we started it; else that is the business of who did.
-  siginfo_t info = {};
-  waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG);
-  Unfollow();
+  ReapIfChild(pidfd_.get());
+  Hang();
+  parts_.events->epoll().Remove(pidfd_.get());
+  pidfd_.Reset();
   std::optional<PodExit> exit = state().exit;
   absl::StatusOr<PodExit> recorded =
       ReadExitRecord(ExitRecordPath(parts_.state_dir));
@@ -330,13 +338,12 @@ class PodProcessImpl : public PodProcess {
 std::unique_ptr<PodProcess> FollowPod(PodProcessParts parts, ShimState state,
                                       UniqueFd socket, UniqueFd shim_pidfd) {
   EventThread* events = parts.events;
-  auto core = std::make_shared<Core>(std::move(parts), std::move(state));
-  auto descriptors = std::make_shared<std::pair<UniqueFd, UniqueFd>>(
-      std::move(socket), std::move(shim_pidfd));
+  auto core = std::make_shared<Core>(std::move(parts), std::move(state),
+                                     std::move(socket), std::move(shim_pidfd));
   // Not waited for: the caller may hold a lock that its listener takes.
-  events->Post([core, descriptors] {
+  events->Post([core] {
     core->Announce();
-    core->Follow(std::move(descriptors->first), std::move(descriptors->second));
+    core->Follow();
   });
   return std::make_unique<PodProcessImpl>(std::move(core));
 }
@@ -344,7 +351,8 @@ std::unique_ptr<PodProcess> FollowPod(PodProcessParts parts, ShimState state,
 std::unique_ptr<PodProcess> EndedPod(PodProcessParts parts, ShimState state,
                                      PodExit exit) {
   EventThread* events = parts.events;
-  auto core = std::make_shared<Core>(std::move(parts), std::move(state));
+  auto core = std::make_shared<Core>(std::move(parts), std::move(state),
+                                     UniqueFd(), UniqueFd());
   events->Post([core, exit] { core->Finish(exit); });
   return std::make_unique<PodProcessImpl>(std::move(core));
 }

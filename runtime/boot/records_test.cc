@@ -76,6 +76,8 @@ TEST(StopCommand, RoundTrip) {
             absl::Seconds(3));
   EXPECT_EQ(DecodeStopCommand(EncodeStopCommand(absl::Seconds(-3))).value(),
             absl::ZeroDuration());
+  EXPECT_FALSE(EncodeStopCommand(absl::ZeroDuration()).empty());
+  EXPECT_THAT(DecodeStopCommand(""), StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST(ExitRecord, RoundTripOfEveryKind) {

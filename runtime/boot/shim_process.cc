@@ -125,15 +125,21 @@ ShimProcess::Parts ShimProcess::Release() && {
   return {std::move(socket_), std::move(pidfd_)};
 }
 
+void ReapIfChild(int pidfd) {
+  siginfo_t info = {};
+  waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG);
+}
+
 absl::Status KillProcess(const ProcessIdentity& identity,
                          absl::Duration timeout) {
   absl::StatusOr<ProcessHandle> process = ProcessHandle::Open(identity);
   if (absl::IsNotFound(process.status())) return absl::OkStatus();
   RETURN_IF_ERROR(process.status());
   absl::Status sent = process->Signal(SIGKILL);
-  if (absl::IsNotFound(sent)) return absl::OkStatus();
-  RETURN_IF_ERROR(sent);
-  return process->WaitForExit(timeout);
+  if (!absl::IsNotFound(sent)) RETURN_IF_ERROR(sent);
+  RETURN_IF_ERROR(process->WaitForExit(timeout));
+  ReapIfChild(process->pidfd());
+  return absl::OkStatus();
 }
 
 }  // namespace davit

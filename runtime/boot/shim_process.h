@@ -54,7 +54,11 @@ class ShimProcess {
   bool child_;
 };
 
-// Kills a process and waits for its end; OK if it is gone already.
+// Reaps the process of `pidfd` if it has ended and is a child of ours.
+void ReapIfChild(int pidfd);
+
+// Kills a process, waits for its end and reaps it if it is ours. OK if it is
+// gone already.
 absl::Status KillProcess(const ProcessIdentity& identity,
                          absl::Duration timeout);
 

@@ -124,16 +124,17 @@ absl::StatusOr<ShimState> DecodeShimState(absl::string_view bytes) {
 }
 
 std::string EncodeStopCommand(absl::Duration grace) {
-  pb::StopCommand out;
-  out.set_grace_msec(static_cast<uint64_t>(
+  pb::ShimCommand out;
+  out.mutable_stop()->set_grace_msec(static_cast<uint64_t>(
       std::max<int64_t>(0, absl::ToInt64Milliseconds(grace))));
   return out.SerializeAsString();
 }
 
 absl::StatusOr<absl::Duration> DecodeStopCommand(absl::string_view bytes) {
-  absl::StatusOr<pb::StopCommand> in = Parse<pb::StopCommand>(bytes);
+  absl::StatusOr<pb::ShimCommand> in = Parse<pb::ShimCommand>(bytes);
   if (!in.ok()) return in.status();
-  return absl::Milliseconds(in->grace_msec());
+  if (!in->has_stop()) return absl::DataLossError("unknown shim command");
+  return absl::Milliseconds(in->stop().grace_msec());
 }
 
 }  // namespace davit

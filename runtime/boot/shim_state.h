@@ -31,6 +31,7 @@ struct ShimState {
 std::string EncodeShimState(const ShimState& state);
 absl::StatusOr<ShimState> DecodeShimState(absl::string_view bytes);
 
+// Never empty, as packets must not be. DataLoss if it is another command.
 std::string EncodeStopCommand(absl::Duration grace);
 absl::StatusOr<absl::Duration> DecodeStopCommand(absl::string_view bytes);
 

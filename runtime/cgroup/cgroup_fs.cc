@@ -114,6 +114,17 @@ absl::Status RemoveOne(int parent, const std::string& name) {
   return ErrnoError("rmdir(%s)", name);
 }
 
+absl::Status RemoveTreeOnce(const std::string& directory) {
+  UniqueFd fd = OpenDirectory(AT_FDCWD, directory.c_str());
+  if (!fd && errno == ENOENT) return absl::OkStatus();
+  if (!fd) return ErrnoError("open(%s, O_DIRECTORY)", directory);
+  RETURN_IF_ERROR(
+      Walk(
+          std::move(fd), [](int) { return absl::OkStatus(); }, RemoveOne),
+      directory);
+  return RemoveOne(AT_FDCWD, directory);
+}
+
 int Milliseconds(absl::Time deadline) {
   int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now()) + 1;
   return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
@@ -135,14 +146,15 @@ absl::StatusOr<std::vector<pid_t>> ListProcesses(const std::string& directory) {
 }
 
 absl::Status RemoveCgroupTree(const std::string& directory) {
-  UniqueFd fd = OpenDirectory(AT_FDCWD, directory.c_str());
-  if (!fd && errno == ENOENT) return absl::OkStatus();
-  if (!fd) return ErrnoError("open(%s, O_DIRECTORY)", directory);
-  RETURN_IF_ERROR(
-      Walk(
-          std::move(fd), [](int) { return absl::OkStatus(); }, RemoveOne),
-      directory);
-  return RemoveOne(AT_FDCWD, directory);
+  // NotFound in the middle: somebody else removes the same tree, so what we
+  // stand in is gone. Each attempt finds less.
+  constexpr int kAttempts = 100;
+  absl::Status status;
+  for (int i = 0; i < kAttempts; ++i) {
+    status = RemoveTreeOnce(directory);
+    if (!absl::IsNotFound(status)) break;
+  }
+  return status;
 }
 
 absl::StatusOr<int64_t> ReadKey(const std::string& path,

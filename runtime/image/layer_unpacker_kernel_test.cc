@@ -10,16 +10,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "runtime/base/status_macros.h"
 #include "runtime/base/subprocess.h"
 #include "runtime/image/archive_stream.h"
 #include "runtime/image/digest.h"
 #include "runtime/image/layer_unpacker.h"
 #include "runtime/image/tar_builder.h"
 #include "runtime/image/test_images.h"
-#include "runtime/image/tree_writer.h"
-#include "runtime/rootfs/private_mounts.h"
-#include "runtime/rootfs/rootfs.h"
+#include "runtime/image/unpack_for_test.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temp_dir.h"
 
@@ -28,24 +25,18 @@ namespace {
 
 using ::davit::testing::Compress;
 using ::davit::testing::Compression;
-using ::davit::testing::InPrivateMounts;
 using ::davit::testing::IsOk;
 using ::davit::testing::Put;
 using ::davit::testing::StatusIs;
 using ::davit::testing::TarBuilder;
 using ::davit::testing::TarEntry;
 using ::davit::testing::TempDir;
+using ::davit::testing::Unpacked;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::UnorderedElementsAre;
 
 constexpr auto kBad = absl::StatusCode::kInvalidArgument;
-
-struct Unpacked {
-  UnpackedTree tree;
-  StreamDigests digests;
-};
 
 class LayerUnpackerTest : public ::testing::Test {
  protected:
@@ -55,18 +46,7 @@ class LayerUnpackerTest : public ::testing::Test {
                                     const std::string& tar,
                                     const UnpackLimits& limits = {},
                                     ReadProgress* progress = nullptr) {
-    std::string file = dir_ / "archive";
-    Put(file, tar);
-    mkdir(directory.c_str(), 0755);
-    UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
-    UniqueFd root(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    ASSIGN_OR_RETURN(
-        std::unique_ptr<TarStream> stream,
-        TarStream::Open(std::move(fd), limits.max_bytes, progress));
-    Unpacked result;
-    ASSIGN_OR_RETURN(result.tree, UnpackTar(*stream, std::move(root), limits));
-    ASSIGN_OR_RETURN(result.digests, stream->Finish());
-    return result;
+    return testing::UnpackForTest(tar, directory, limits, progress);
   }
   absl::StatusOr<Unpacked> Unpack(const TarBuilder& tar,
                                   const UnpackLimits& limits = {}) {
@@ -452,98 +432,6 @@ TEST_F(LayerUnpackerTest, CanBeCancelled) {
               StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(seen.size(), 2u);
   EXPECT_GT(seen[1], seen[0]);
-}
-
-// --- Whiteouts, as the kernel sees them -------------------------------------
-
-// Unpacks layers, mounts them and lists what a pod would see.
-class WhiteoutTest : public LayerUnpackerTest {
- protected:
-  std::vector<std::string> Merge(const std::vector<TarBuilder>& bottom_first) {
-    OverlaySpec spec;
-    for (const TarBuilder& tar : bottom_first) {
-      std::string layer = absl::StrCat(dir_.path(), "/", ++count_);
-      EXPECT_THAT(UnpackTo(layer, tar.Build()), IsOk());
-      spec.lower_dirs.insert(spec.lower_dirs.begin(), layer);
-    }
-    std::string base = absl::StrCat(dir_.path(), "/m", ++count_);
-    spec.upper_dir = base + "/upper";
-    spec.work_dir = base + "/work";
-    spec.target = base + "/merged";
-    std::vector<std::string> seen;
-    InPrivateMounts([&] {
-      ASSERT_THAT(MountOverlay(spec), IsOk());
-      for (const auto& item :
-           std::filesystem::recursive_directory_iterator(spec.target)) {
-        seen.push_back(std::filesystem::relative(item.path(), spec.target));
-      }
-    });
-    return seen;
-  }
-
- private:
-  int count_ = 0;
-};
-
-TEST_F(WhiteoutTest, HidesFilesAndTrees) {
-  TarBuilder lower;
-  lower.File("gone", "x").Dir("tree").File("tree/x").File("kept");
-  EXPECT_THAT(Merge({lower, TarBuilder().File(".wh.gone").File(".wh.tree")}),
-              ElementsAre("kept"));
-}
-
-TEST_F(WhiteoutTest, OpaqueHidesWhatIsBelowInAnyOrder) {
-  TarBuilder lower;
-  lower.Dir("d").File("d/old").File("other");
-  TarBuilder first, last, alone;
-  first.Dir("d").File("d/.wh..wh..opq").File("d/new");
-  last.Dir("d").File("d/new").File("d/.wh..wh..opq");
-  alone.File("d/.wh..wh..opq");
-  EXPECT_THAT(Merge({lower, first}),
-              UnorderedElementsAre("d", "d/new", "other"));
-  EXPECT_THAT(Merge({lower, last}),
-              UnorderedElementsAre("d", "d/new", "other"));
-  EXPECT_THAT(Merge({lower, alone}), UnorderedElementsAre("d", "other"));
-}
-
-TEST_F(WhiteoutTest, ConcernsOnlyLowerLayers) {
-  TarBuilder lower;
-  lower.Dir("d").File("d/old").File("f", "old");
-  TarBuilder entry_first, whiteout_first;
-  entry_first.Dir("d").File("d/new").File(".wh.d").File("f").File(".wh.f");
-  whiteout_first.File(".wh.d").Dir("d").File("d/new").File(".wh.f").File("f");
-  EXPECT_THAT(Merge({lower, entry_first}),
-              UnorderedElementsAre("d", "d/new", "f"));
-  EXPECT_THAT(Merge({lower, whiteout_first}),
-              UnorderedElementsAre("d", "d/new", "f"));
-  // The same without an entry for the directory itself.
-  EXPECT_THAT(Merge({lower, TarBuilder().File(".wh.d").File("d/new")}),
-              UnorderedElementsAre("d", "d/new", "f"));
-}
-
-TEST_F(WhiteoutTest, FileReplacedByDirectoryHidesTheLowerDirectory) {
-  TarBuilder lower;
-  lower.Dir("d").File("d/old");
-  EXPECT_THAT(Merge({lower, TarBuilder().File("d").Dir("d").File("d/new")}),
-              UnorderedElementsAre("d", "d/new"));
-}
-
-TEST_F(WhiteoutTest, AufsRecordsAndRepeatsAreIgnored) {
-  TarBuilder lower;
-  lower.File("x").File("y");
-  TarBuilder upper;
-  upper.Dir(".wh..wh.plnk").File(".wh..wh.aufs").File(".wh.x").File(".wh.x");
-  EXPECT_THAT(Merge({lower, upper}), ElementsAre("y"));
-}
-
-TEST_F(WhiteoutTest, HiddenThingsCanComeBack) {
-  TarBuilder lower;
-  lower.Dir("d").File("d/old").File("f");
-  TarBuilder middle, upper;
-  middle.File(".wh.d").File(".wh.f");
-  upper.Dir("d").File("d/new").File("f");
-  EXPECT_THAT(Merge({lower, middle, upper}),
-              UnorderedElementsAre("d", "d/new", "f"));
 }
 
 }  // namespace

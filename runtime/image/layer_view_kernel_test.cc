@@ -7,13 +7,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "runtime/base/file.h"
-#include "runtime/image/archive_stream.h"
-#include "runtime/image/layer_unpacker.h"
 #include "runtime/image/layer_view.h"
 #include "runtime/image/parent_directories.h"
 #include "runtime/image/tar_builder.h"
-#include "runtime/image/test_images.h"
+#include "runtime/image/unpack_for_test.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temp_dir.h"
 
@@ -21,10 +18,10 @@ namespace davit {
 namespace {
 
 using ::davit::testing::IsOk;
-using ::davit::testing::Put;
 using ::davit::testing::StatusIs;
 using ::davit::testing::TarBuilder;
 using ::davit::testing::TempDir;
+using ::davit::testing::UnpackForTest;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -33,17 +30,12 @@ class LayerViewTest : public ::testing::Test {
   // Puts a layer on top of those that are there.
   void AddLayer(const TarBuilder& tar) {
     std::string tree = absl::StrCat(dir_.path(), "/", trees_.size());
-    Put(dir_ / "tar", tar.Build());
-    mkdir(tree.c_str(), 0755);
-    auto stream = TarStream::Open(
-        UniqueFd(open((dir_ / "tar").c_str(), O_RDONLY | O_CLOEXEC)), 1 << 20,
-        nullptr);
-    ASSERT_THAT(stream, IsOk());
-    auto unpacked = UnpackTar(**stream, OpenDir(tree), {});
+    auto unpacked = UnpackForTest(tar.Build(), tree);
     ASSERT_THAT(unpacked, IsOk());
     trees_.insert(trees_.begin(), tree);
-    implicit_.insert(implicit_.begin(), {unpacked->implicit_directories.begin(),
-                                         unpacked->implicit_directories.end()});
+    implicit_.insert(implicit_.begin(),
+                     {unpacked->tree.implicit_directories.begin(),
+                      unpacked->tree.implicit_directories.end()});
   }
   static UniqueFd OpenDir(const std::string& path) {
     return UniqueFd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -116,7 +116,8 @@ spec:
   restartPolicy: Never
   containers:
   - name: main
-    image: )yaml", kBusybox, R"yaml(
+    image: )yaml",
+                                                    kBusybox, R"yaml(
     command: ["sh", "-c"]
     args: ["id -u; id -g; pwd; echo $GREETING $(SUBST); hostname; exit 7"]
     workingDir: /tmp
@@ -127,14 +128,14 @@ spec:
     securityContext: {runAsUser: 1234, runAsGroup: 4321}
 )yaml"));
   ASSERT_TRUE(node().WaitForStatus("spec", "phase", {"Failed"}));
-nlohmann::json status = node().GetPod("spec")["status"];
-nlohmann::json app = status["containerStatuses"][0]["state"]["terminated"];
-EXPECT_EQ(app["exitCode"], 7) << status.dump(2);
-EXPECT_EQ(app["reason"], "Error");
-EXPECT_EQ(node().MustCtl({"logs", "spec"}),
-          "1234\n4321\n/tmp\nhello $(WHO) x\nharbour\n");
-EXPECT_THAT(node().MustCtl({"get", "pods"}),
-            ContainsRegex("spec +0/1 +Error +0"));
+  nlohmann::json status = node().GetPod("spec")["status"];
+  nlohmann::json app = status["containerStatuses"][0]["state"]["terminated"];
+  EXPECT_EQ(app["exitCode"], 7) << status.dump(2);
+  EXPECT_EQ(app["reason"], "Error");
+  EXPECT_EQ(node().MustCtl({"logs", "spec"}),
+            "1234\n4321\n/tmp\nhello $(WHO) x\nharbour\n");
+  EXPECT_THAT(node().MustCtl({"get", "pods"}),
+              ContainsRegex("spec +0/1 +Error +0"));
 }
 
 TEST_F(RunPodTest, ExitCodesAndSignalsAreExact) {

@@ -84,7 +84,7 @@ class TestNode {
   void InstallBinaries();
   std::vector<std::string> AgentArguments() const;
 
-  TempDir dir_;
+  TempDir dir_{"/tmp"};
   std::string cgroup_parent_;
   std::string metrics_address_;
   pid_t agent_pid_ = -1;

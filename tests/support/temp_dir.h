@@ -9,12 +9,13 @@
 
 namespace davit::testing {
 
-// A fresh directory under $TEST_TMPDIR (else /tmp), removed with its owner.
+// A fresh directory under `base`, by default $TEST_TMPDIR (else /tmp), removed
+// with its owner. Bazel's directory has a long name: sockets, whose paths have
+// 107 characters at most (unix(7)), want another base.
 class TempDir {
  public:
-  TempDir() {
-    const char* base = getenv("TEST_TMPDIR");
-    path_ = std::string(base != nullptr ? base : "/tmp") + "/davit-XXXXXX";
+  TempDir() : TempDir(DefaultBase()) {}
+  explicit TempDir(const std::string& base) : path_(base + "/davit-XXXXXX") {
     if (mkdtemp(path_.data()) == nullptr) abort();
   }
   TempDir(const TempDir&) = delete;
@@ -26,6 +27,11 @@ class TempDir {
   }
 
  private:
+  static std::string DefaultBase() {
+    const char* base = getenv("TEST_TMPDIR");
+    return base != nullptr ? base : "/tmp";
+  }
+
   std::string path_;
 };
 

@@ -82,8 +82,7 @@ PodManager& FakeWorld::Restart(bool kill) {
   if (kill) journal.Kill().IgnoreError();
   manager_.reset();
   journal.Revive();
-  PodManagerDeps deps{&store,   &images,   &rootfs,
-                      &network, &launcher, &apps};
+  PodManagerDeps deps{&store, &images, &rootfs, &network, &launcher, &apps};
   manager_ = NewPodManager(options, deps, observer);
   return *manager_;
 }

@@ -18,9 +18,9 @@ namespace davit::testing {
 // One ordered list of what was done to the fake world, and the place where
 // tests break it. Each fake does
 //
-//   RETURN_IF_ERROR(journal.Enter("attach", id));   // may fail: nothing is done
-//   …the deed…
-//   return journal.Leave("attach");                 // may fail: it is done
+//   RETURN_IF_ERROR(journal.Enter("attach", id));   // may fail: nothing is
+//   done …the deed… return journal.Leave("attach");                 // may
+//   fail: it is done
 //
 // "save" (a record is written) is not listed. Thread-safe; hooks run without
 // its lock and may block.

@@ -39,7 +39,8 @@ absl::Status ScriptedApps::StartAll(const PodRef& pod,
 
 absl::Status ScriptedApps::Stop(const PodRef& pod, const std::string& app,
                                 absl::Duration grace) {
-  RETURN_IF_ERROR(journal_->Enter("stop_app", absl::StrCat(app, " ", absl::FormatDuration(grace))));
+  RETURN_IF_ERROR(journal_->Enter(
+      "stop_app", absl::StrCat(app, " ", absl::FormatDuration(grace))));
   {
     absl::MutexLock lock(&mutex_);
     AppStatus& status = apps_[pod.pod_id][app];

@@ -50,7 +50,8 @@ class ScriptedProcess : public PodProcess {
   }
 
   absl::StatusOr<PodExit> Stop(absl::Duration grace) override {
-    RETURN_IF_ERROR(launcher_->journal_->Enter("stop", absl::FormatDuration(grace)));
+    RETURN_IF_ERROR(
+        launcher_->journal_->Enter("stop", absl::FormatDuration(grace)));
     std::function<void()> tell = [] {};
     PodExit exit;
     {
@@ -71,8 +72,11 @@ class ScriptedProcess : public PodProcess {
 
   std::vector<BootPhase> phases() const override {
     absl::Time now = absl::Now();
-    return {{"cgroup", now}, {"clone", now}, {"mounts", now},
-            {"exec", now},   {"ready", now}};
+    return {{"cgroup", now},
+            {"clone", now},
+            {"mounts", now},
+            {"exec", now},
+            {"ready", now}};
   }
 
   absl::StatusOr<PodUsage> Usage() const override {

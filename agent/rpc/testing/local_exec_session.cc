@@ -108,7 +108,9 @@ absl::Status LocalExecSession::Spawn(const ExecRequest& request) {
 
 LocalExecSession::~LocalExecSession() {
   if (pid_ > 0) {
-    kill(-pid_, SIGKILL);  // its session's process group
+    // Itself as well: it may not have a session of its own yet.
+    if (!reaped_) kill(pid_, SIGKILL);
+    kill(-pid_, SIGKILL);
     if (!reaped_) waitpid(pid_, nullptr, 0);
   }
   --alive_count;

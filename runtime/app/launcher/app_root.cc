@@ -84,10 +84,12 @@ absl::Status Mask(int root, const std::string& path) {
   if (fstat(place.get(), &info) < 0) return ErrnoError("fstat(%s)", path);
   absl::StatusOr<UniqueFd> cover =
       S_ISDIR(info.st_mode)
-          ? NewFilesystem("tmpfs", {{"size", "0"}, {"nr_inodes", "1"}},
-                          kData | MOUNT_ATTR_RDONLY)
+          ? NewFilesystem("tmpfs", {{"size", "0"}, {"nr_inodes", "1"}}, kData)
           : CloneTree(AT_FDCWD, "/dev/null", false);
   RETURN_IF_ERROR(cover.status());
+  RETURN_IF_ERROR(AddMountAttributes(
+      cover->get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+      false));
   return AttachMount(cover->get(), place.get(), path);
 }
 

@@ -130,10 +130,12 @@ pid_t SessionOf(const char* pid) {
   absl::StatusOr<std::string> stat =
       ReadFile(absl::StrCat("/proc/", pid, "/stat"));
   if (!stat.ok()) return -1;
-  size_t name_end = stat->rfind(')');
-  if (name_end == std::string::npos) return -1;
+  absl::string_view after_name = *stat;
+  size_t name_end = after_name.rfind(')');
+  if (name_end == absl::string_view::npos) return -1;
+  after_name.remove_prefix(name_end + 1);
   std::vector<absl::string_view> field =
-      absl::StrSplit(stat->substr(name_end + 1), ' ', absl::SkipEmpty());
+      absl::StrSplit(after_name, ' ', absl::SkipEmpty());
   pid_t session = -1;
   if (field.size() < 4 || !absl::SimpleAtoi(field[3], &session)) return -1;
   return session;

@@ -54,11 +54,14 @@ absl::Status Mount(const std::string& type, const std::string& target,
   return absl::OkStatus();
 }
 
-// Once a process: a mount namespace of our own, and the unpacked stage1.
+// Once a process: mount and network namespaces of our own, and the unpacked
+// stage1.
 absl::StatusOr<std::string> SharedRoot() {
   static TempDir& directory = *new TempDir();
   static const absl::Status& made = *new absl::Status([]() -> absl::Status {
-    if (unshare(CLONE_NEWNS) < 0) return ErrnoError("unshare(CLONE_NEWNS)");
+    if (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0) {
+      return ErrnoError("unshare(CLONE_NEWNS | CLONE_NEWNET)");
+    }
     if (mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) < 0) {
       return ErrnoError("mount(/, MS_SLAVE)");
     }

@@ -82,9 +82,10 @@ absl::Status SetLimits(uint64_t open_files_soft) {
   if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
     return ErrnoError("setrlimit(RLIMIT_NOFILE, %d)", limit.rlim_cur);
   }
-  // The agent's own score and login are not the pod's. A kernel without audit
-  // has no loginuid.
-  RETURN_IF_ERROR(WriteKernelFile("/proc/self/oom_score_adj", "0"));
+  // The agent's own score and login are not the pod's. Without CAP_SYS_RESOURCE
+  // a score cannot go below what an ancestor with it has set; a kernel without
+  // audit has no loginuid.
+  WriteKernelFile("/proc/self/oom_score_adj", "0").IgnoreError();
   WriteKernelFile("/proc/self/loginuid", "4294967295").IgnoreError();
   return absl::OkStatus();
 }

@@ -42,7 +42,8 @@ absl::Status ControlServer::Adopt(UniqueFd client) {
   RETURN_IF_ERROR(
       epoll_.Add(fd, EPOLLIN, [this, fd](uint32_t) { OnReadable(fd); }));
   clients_[fd] = std::move(client);
-  if (!state_.empty() && !SendPacket(fd, state_).ok()) Drop(fd);
+  // One that has closed already may have left a command to read first.
+  if (!state_.empty()) SendPacket(fd, state_).IgnoreError();
   return absl::OkStatus();
 }
 
@@ -52,7 +53,10 @@ void ControlServer::Publish(std::string state) {
   for (const auto& [fd, client] : clients_) {
     if (!SendPacket(fd, state_).ok()) deaf.push_back(fd);
   }
-  for (int fd : deaf) Drop(fd);
+  for (int fd : deaf) {
+    OnReadable(fd);  // its last words
+    Drop(fd);
+  }
 }
 
 void ControlServer::Accept() {
@@ -65,7 +69,7 @@ void ControlServer::Accept() {
 }
 
 void ControlServer::OnReadable(int fd) {
-  while (true) {
+  while (clients_.count(fd) != 0) {
     absl::StatusOr<std::string> packet = ReceivePacket(fd);
     if (absl::IsUnavailable(packet.status())) return;
     if (!packet.ok()) return Drop(fd);

@@ -317,6 +317,26 @@ TEST_F(ControlServerTest, TakesStopsAndDropsNonsense) {
   EXPECT_EQ(stops_.size(), 1u);
 }
 
+TEST_F(ControlServerTest, HearsWhoSpeaksAndLeaves) {
+  server_->Publish("state");
+  {
+    UniqueFd brief = Connect();
+    ASSERT_THAT(SendPacket(brief.get(), EncodeStopCommand(absl::Seconds(1))),
+                IsOk());
+  }
+  Turn();  // accept
+  Turn();  // read
+  EXPECT_THAT(stops_, ::testing::ElementsAre(absl::Seconds(1)));
+  UniqueFd client = Connect();
+  Turn();
+  ASSERT_THAT(SendPacket(client.get(), EncodeStopCommand(absl::Seconds(2))),
+              IsOk());
+  client.Reset();
+  // A change of the state comes before the turn of that client.
+  server_->Publish("next");
+  EXPECT_EQ(stops_.size(), 2u);
+}
+
 TEST_F(ControlServerTest, CutsOffWhoDoesNotRead) {
   UniqueFd deaf = Connect();
   UniqueFd good = Connect();
