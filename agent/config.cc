@@ -14,6 +14,7 @@
 #include "agent/version.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/version.h"
 
 namespace davit {
 namespace {
@@ -73,7 +74,7 @@ void AddFlags(CLI::App& app, AgentConfig& config, RawFlags& raw) {
   app.add_option("--log-format", raw.log_format, "text or json")
       ->capture_default_str();
   app.set_version_flag("--version",
-                       absl::StrCat("davitd ", kVersion, " ", GitCommit()));
+                       absl::StrCat("davitd ", kDavitVersion, " ", GitCommit()));
 }
 
 absl::StatusOr<std::vector<std::string>> TextsOf(const Json& value) {

@@ -40,6 +40,7 @@
 #include "runtime/app/pod_apps.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/version.h"
 #include "runtime/boot/launcher.h"
 #include "runtime/image/image_store.h"
 
@@ -55,7 +56,7 @@ constexpr absl::Duration kDrainTime = absl::Seconds(6);
 class Agent {
  public:
   explicit Agent(AgentConfig config)
-      : config_(std::move(config)), metrics_(kVersion, GitCommit()) {}
+      : config_(std::move(config)), metrics_(kDavitVersion, GitCommit()) {}
 
   absl::Status Start() {
     RETURN_IF_ERROR(TakeDirectories());
@@ -110,6 +111,13 @@ absl::Status Agent::TakeDirectories() {
                                                  "--root " + config_.root));
   ASSIGN_OR_RETURN(state_lock_, FileLock::Acquire(config_.state + "/lock",
                                                   "--state " + config_.state));
+  // Made now and not with the first pod: a node without pods has the same files
+  // before and after one.
+  for (const std::string& directory :
+       {config_.root + "/pods", config_.root + "/cni/results",
+        config_.root + "/cni/netns", config_.state + "/pods"}) {
+    RETURN_IF_ERROR(MakeDirectories(directory, 0700));
+  }
   return absl::OkStatus();
 }
 
@@ -186,7 +194,7 @@ absl::Status Agent::Recover() {
 
 absl::Status Agent::Serve() {
   NodeServiceOptions node;
-  node.version = kVersion;
+  node.version = kDavitVersion;
   node.commit = GitCommit();
   node.root_dir = config_.root;
   node.state_dir = config_.state;
@@ -271,7 +279,7 @@ absl::Status RunAgent(const AgentConfig& config) {
   RETURN_IF_ERROR(agent.Start());
   Log(LogLevel::kInfo, "serving",
       {{"listen", config.listen},
-       {"version", std::string(kVersion)},
+       {"version", std::string(kDavitVersion)},
        {"commit", std::string(GitCommit())}});
   sd_notify(0, "READY=1");
   WaitForStop(stop);

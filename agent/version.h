@@ -3,10 +3,9 @@
 
 namespace davit {
 
-inline constexpr char kVersion[] = "0.1.0";
-
 // The git commit that this was built from; "unknown" if the build was not told
-// (STABLE_GIT_COMMIT of --workspace_status_command).
+// (STABLE_GIT_COMMIT of --workspace_status_command). The release is
+// kDavitVersion of runtime/base/version.h.
 const char* GitCommit();
 
 }  // namespace davit

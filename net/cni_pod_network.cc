@@ -250,6 +250,12 @@ class CniPodNetwork : public PodNetwork {
     absl::StatusOr<Membership> cached = FromEntry(entry, request);
     if (cached.ok()) return std::optional(*std::move(cached));
     auto current = configs_.Find(join.network);
+    // The entry is written before ADD, so without one nothing was added, unless
+    // the cache was lost: then today's plugins are asked, if they are there.
+    bool never_added = absl::IsNotFound(entry.status());
+    if (never_added && current.ok() && !FindCniPlugins(exec_, **current).ok()) {
+      return std::optional<Membership>();
+    }
     if (current.ok()) {
       Membership membership;
       membership.network = *std::move(current);
@@ -258,7 +264,7 @@ class CniPodNetwork : public PodNetwork {
       membership.intended = true;
       return std::optional(std::move(membership));
     }
-    if (absl::IsNotFound(entry.status())) return std::optional<Membership>();
+    if (never_added) return std::optional<Membership>();
     return absl::FailedPreconditionError(
         absl::StrCat(cached.status().message(),
                      "; without it: ", current.status().message()));

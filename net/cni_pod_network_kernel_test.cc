@@ -196,6 +196,8 @@ TEST_F(CniPodNetworkTest, MissingPluginIsFoundOutBeforeAnythingIsDone) {
                                  "of the directories")));
   EXPECT_EQ(plugins_.Log(), "");
   EXPECT_THAT(node_.CacheFiles(), IsEmpty());
+  // The undo of a start that came to nothing must not want the plugin either.
+  EXPECT_THAT(node_.network().Detach(request_), IsOk());
 }
 
 TEST_F(CniPodNetworkTest, IntentIsOnDiskWhileAddRuns) {

@@ -36,8 +36,8 @@ class PodStarter {
 
   absl::Status Start() {
     RETURN_IF_ERROR(Check());
-    absl::Status status = Begin();
-    if (status.ok()) status = RunSteps();
+    Begin();
+    absl::Status status = RunSteps();
     return status.ok() ? status : Fail(status);
   }
 
@@ -62,7 +62,7 @@ class PodStarter {
   }
 
   absl::Status Check();
-  absl::Status Begin();
+  void Begin();
   absl::Status TakeImages();
   absl::Status MountRoots();
   absl::Status MountApp(size_t index);
@@ -137,11 +137,12 @@ absl::Status PodStarter::Check() {
   return absl::OkStatus();
 }
 
-// The pod is STARTING, with the traces of an earlier run gone.
-absl::Status PodStarter::Begin() {
+// The pod is STARTING, with the traces of an earlier run gone. In memory: the
+// first intent writes it, and before that there is nothing to know.
+void PodStarter::Begin() {
   pod_->BeginRun();
   absl::Time now = absl::Now();
-  return Annotate(pod_->Record([&](Pod& pod) {
+  pod_->Update([&](Pod& pod) {
     PodStatus fresh;
     fresh.state = PodState::kStarting;
     fresh.started_at = now;
@@ -153,8 +154,7 @@ absl::Status PodStarter::Begin() {
       app.started = false;
     }
     pod.status = std::move(fresh);
-  }),
-                  "write record");
+  });
 }
 
 absl::Status PodStarter::TakeImages() {

@@ -108,6 +108,8 @@ absl::Status Netns::Remove(const std::string& path) {
   // no mount, only the file. MNT_DETACH: others may have the pin open.
   while (umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
   }
+  // ENOTDIR: a file is in the place of the directory, so there is no pin.
+  if (errno == ENOTDIR) return absl::OkStatus();
   if (errno != EINVAL && errno != ENOENT) {
     return ErrnoError("umount2(%s, MNT_DETACH)", path);
   }

@@ -161,6 +161,7 @@ TEST_F(NetnsTest, OpenRefusesEverythingElse) {
 TEST_F(NetnsTest, RemoveIsContentWithNothingAndWithALeftoverFile) {
   EXPECT_THAT(Netns::Remove(dir_ / "absent"), IsOk());
   ASSERT_THAT(WriteFileAtomic(dir_ / "plain", ""), IsOk());
+  EXPECT_THAT(Netns::Remove(dir_ / "plain/below-a-file"), IsOk());
   EXPECT_THAT(Netns::Remove(dir_ / "plain"), IsOk());
   EXPECT_FALSE(PathExists(dir_ / "plain"));
 }

@@ -52,8 +52,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   const PodProcessParts& parts() const { return parts_; }
 
-  // On the event thread. Tells the listener what the first message has told.
-  void Announce();
+  // On the event thread.
   void Follow();
   void Finish(const PodExit& exit);
   // No callback runs after it.
@@ -68,6 +67,8 @@ class Core : public std::enable_shared_from_this<Core> {
   absl::Status SendStop(absl::Duration grace);
 
  private:
+  // Tells the listener what the first message has told.
+  void Announce();
   void OnSocket();
   void OnShimGone();
   void Hang();
@@ -79,6 +80,8 @@ class Core : public std::enable_shared_from_this<Core> {
   UniqueFd pidfd_;
   // The shim has said something since we connected.
   bool heard_ = true;
+  // Its PodProcess is gone: the listener may be too.
+  bool closed_ = false;
   absl::Mutex mutex_;
   UniqueFd socket_ ABSL_GUARDED_BY(mutex_);
   ShimState state_ ABSL_GUARDED_BY(mutex_);
@@ -91,6 +94,8 @@ void Core::Follow() {
     absl::MutexLock lock(&mutex_);
     fd = socket_.get();
   }
+  if (closed_) return;
+  Announce();
   Epoll& epoll = parts_.events->epoll();
   auto self = shared_from_this();
   // These fail only without memory; then the pidfd's event is missed, and so is
@@ -109,6 +114,7 @@ void Core::Announce() {
 }
 
 void Core::Unfollow() {
+  closed_ = true;
   Hang();
   if (!pidfd_) return;
   // Nobody follows the shim any more, but if it is our child somebody must reap
@@ -229,7 +235,7 @@ void Core::Finish(const PodExit& exit) {
     absl::MutexLock lock(&mutex_);
     exit_ = exit;
   }
-  if (parts_.listener.on_exit) parts_.listener.on_exit(exit);
+  if (!closed_ && parts_.listener.on_exit) parts_.listener.on_exit(exit);
 }
 
 absl::Status Core::AwaitReady(absl::Duration timeout) {
@@ -341,10 +347,7 @@ std::unique_ptr<PodProcess> FollowPod(PodProcessParts parts, ShimState state,
   auto core = std::make_shared<Core>(std::move(parts), std::move(state),
                                      std::move(socket), std::move(shim_pidfd));
   // Not waited for: the caller may hold a lock that its listener takes.
-  events->Post([core] {
-    core->Announce();
-    core->Follow();
-  });
+  events->Post([core] { core->Follow(); });
   return std::make_unique<PodProcessImpl>(std::move(core));
 }
 

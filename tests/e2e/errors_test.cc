@@ -194,7 +194,7 @@ class StepFailureTest : public ErrorsTest {
 };
 
 TEST_F(StepFailureTest, TheOverlay) {
-  std::string layers = node().root() + "/images/layers";
+  std::string layers = node().root() + "/images/l";
   Rename(layers, layers + ".away");
   ShellResult r = Run({"--image", kBusybox, "--", "sleep", "1"});
   Rename(layers + ".away", layers);

@@ -148,8 +148,8 @@ TEST_F(RunPodTest, ExitCodesAndSignalsAreExact) {
   for (const Case& c : {Case{"zero", "exit 0", 0, "Succeeded"},
                         Case{"three", "exit 3", 3, "Failed"},
                         Case{"limit", "exit 255", 255, "Failed"},
-                        Case{"killed", "kill -KILL $$", 137, "Failed"},
-                        Case{"termed", "kill -TERM $$", 143, "Failed"}}) {
+                        Case{"killed", "kill -KILL $$$$", 137, "Failed"},
+                        Case{"termed", "kill -TERM $$$$", 143, "Failed"}}) {
     node().MustCtl({"run", c.name, "--image", kBusybox, "--restart", "Never",
                     "--command", "--", "sh", "-c", c.script});
     ASSERT_TRUE(node().WaitForStatus(c.name, "phase", {"Succeeded", "Failed"}));

@@ -270,17 +270,18 @@ HostSnapshot TestNode::Snapshot() const {
   list("mounts", "awk '{print $5, $9}' /proc/self/mountinfo");
   list("cgroups", absl::StrCat("find /sys/fs/cgroup -type d -path '*",
                                cgroup_parent_, "*'"));
-  list("processes",
-       absl::StrCat("for p in /proc/[0-9]*; do "
-                    "if grep -qs '",
-                    cgroup_parent_,
-                    "' $p/cgroup || "
-                    "tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q "
-                    "'davit-shim.*",
-                    dir_.path(),
-                    "'; then "
-                    "echo \"${p#/proc/} $(tr '\\0' ' ' <$p/cmdline)\"; fi; "
-                    "done; true"));
+  // The listing must not list itself: its own text holds what it looks for.
+  list(
+      "processes",
+      absl::StrCat("for p in /proc/[0-9]*; do "
+                   "c=$(tr '\\0' ' ' <$p/cmdline 2>/dev/null); "
+                   "case $c in 'sh -c for p in'*) continue;; esac; "
+                   // Dead already, and this machine's init is slow to reap.
+                   "grep -qs '^State:.Z' $p/status && continue; "
+                   "if grep -qs '",
+                   cgroup_parent_, "' $p/cgroup || [ \"$(readlink $p/exe)\" = ",
+                   dir_ / "libexec/davit-shim",
+                   " ]; then echo \"${p#/proc/} $c\"; fi; done; true"));
   // The lock and the socket of the agent, and what the image store holds, are
   // not a pod's.
   list("files", absl::StrCat("cd ", dir_.path(),

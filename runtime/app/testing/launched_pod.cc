@@ -55,28 +55,26 @@ absl::Status Mount(const std::string& type, const std::string& target,
 }
 
 // Once a process: mount and network namespaces of our own, and the unpacked
-// stage1.
+// stage1, in memory over a directory that every system has: gone with us.
 absl::StatusOr<std::string> SharedRoot() {
-  static TempDir& directory = *new TempDir();
-  static const absl::Status& made = *new absl::Status([]() -> absl::Status {
+  const std::string directory = "/mnt";
+  static const absl::Status& made = *new absl::Status([&]() -> absl::Status {
     if (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0) {
       return ErrnoError("unshare(CLONE_NEWNS | CLONE_NEWNET)");
     }
     if (mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) < 0) {
       return ErrnoError("mount(/, MS_SLAVE)");
     }
-    RETURN_IF_ERROR(Mount("tmpfs", directory.path(), 0, "mode=755"));
-    // With the process its temporary files would stay: they are in memory, in
-    // a mount that ends with the namespace.
-    ASSIGN_OR_RETURN(SubprocessResult result,
-                     RunSubprocess({.path = "/usr/bin/tar",
-                                    .argv = {"tar", "-C", directory.path(),
-                                             "-xf", Stage1()}}));
+    RETURN_IF_ERROR(Mount("tmpfs", directory, 0, "mode=755"));
+    ASSIGN_OR_RETURN(
+        SubprocessResult result,
+        RunSubprocess({.path = "/usr/bin/tar",
+                       .argv = {"tar", "-C", directory, "-xf", Stage1()}}));
     if (!result.ExitedWith(0)) return absl::InternalError(result.err);
     return absl::OkStatus();
   }());
   RETURN_IF_ERROR(made);
-  return directory.path();
+  return directory;
 }
 
 absl::Status FillAppRoot(const std::string& root) {
