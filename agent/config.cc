@@ -73,8 +73,8 @@ void AddFlags(CLI::App& app, AgentConfig& config, RawFlags& raw) {
       ->capture_default_str();
   app.add_option("--log-format", raw.log_format, "text or json")
       ->capture_default_str();
-  app.set_version_flag("--version",
-                       absl::StrCat("davitd ", kDavitVersion, " ", GitCommit()));
+  app.set_version_flag(
+      "--version", absl::StrCat("davitd ", kDavitVersion, " ", GitCommit()));
 }
 
 absl::StatusOr<std::vector<std::string>> TextsOf(const Json& value) {

@@ -55,10 +55,10 @@ struct InterfaceStatus {
 
 struct NetworkInfo {
   std::string name;
-  std::string file;     // the configuration's path
+  std::string file;  // the configuration's path
   std::string cni_version;
   std::vector<std::string> plugins;  // types, in order of the chain
-  std::string error;    // non-empty: the file is broken, and why
+  std::string error;                 // non-empty: the file is broken, and why
 };
 
 // Told of every plugin execution; feeds metrics. Thread-safe.
@@ -73,16 +73,17 @@ class CniObserver {
 // Gives pods their interfaces: the one header of net/ that agent/ sees.
 //
 // Implements the runtime's part of the CNI specification (1.0.0 "Section 4",
-// with cached results) on netns pinned at <netns_dir>/cni-<pod id>. Thread-safe;
-// calls for different pods run in parallel, the caller serialises calls for one
-// pod. Never changes the calling thread's namespaces.
+// with cached results) on netns pinned at <netns_dir>/cni-<pod id>.
+// Thread-safe; calls for different pods run in parallel, the caller serialises
+// calls for one pod. Never changes the calling thread's namespaces.
 class PodNetwork {
  public:
   virtual ~PodNetwork() = default;
 
   // Creates and pins the pod's network namespace, with "lo" up; returns the
   // pin's path. AlreadyExists if the pin is there.
-  virtual absl::StatusOr<std::string> CreateNetns(const std::string& pod_id) = 0;
+  virtual absl::StatusOr<std::string> CreateNetns(
+      const std::string& pod_id) = 0;
 
   // Unpins it. OK if it is not there.
   virtual absl::Status RemoveNetns(const std::string& pod_id) = 0;

@@ -67,13 +67,6 @@ absl::Status LivePod::RecordQuietly(const Change& change) {
   return absl::OkStatus();
 }
 
-absl::Status LivePod::Record(const Change& change) {
-  absl::MutexLock save(&save_mutex_);
-  RETURN_IF_ERROR(WriteChanged(change));
-  Update(change);
-  return absl::OkStatus();
-}
-
 absl::Status LivePod::RecordUnlessInterrupted(const Change& change) {
   absl::MutexLock save(&save_mutex_);
   RETURN_IF_ERROR(WriteChanged(change));

@@ -61,11 +61,11 @@ class LivePod {
   absl::Status Save();
   // Writes first, then changes memory: nothing that depends on it can happen
   // before it is on disk, and memory is as before after an error. `change` runs
-  // twice. The first kind is quiet; the second tells watchers.
+  // twice. No event.
   absl::Status RecordQuietly(const Change& change);
-  absl::Status Record(const Change& change);
-  // As Record, but Aborted, with memory as before, if a StartInterrupt exists
-  // at the end. The record may then say too much; the caller writes it anew.
+  // The same with an event. Aborted, with memory as before, if a StartInterrupt
+  // exists at the end. The record may then say too much; the caller writes it
+  // anew.
   absl::Status RecordUnlessInterrupted(const Change& change);
 
   // Begins a run: what comes of an earlier one is told apart by the number and

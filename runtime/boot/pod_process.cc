@@ -71,7 +71,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void Announce();
   void OnSocket();
   void OnShimGone();
-  void Hang();
+  void HangUp();
   void Reconnect();
   void Update(ShimState state);
   void DrainSocket();
@@ -115,7 +115,7 @@ void Core::Announce() {
 
 void Core::Unfollow() {
   closed_ = true;
-  Hang();
+  HangUp();
   if (!pidfd_) return;
   // Nobody follows the shim any more, but if it is our child somebody must reap
   // it one day.
@@ -130,7 +130,7 @@ void Core::Unfollow() {
 }
 
 // Gives up the connection.
-void Core::Hang() {
+void Core::HangUp() {
   absl::MutexLock lock(&mutex_);
   parts_.events->epoll().Remove(socket_.get());
   socket_.Reset();
@@ -146,9 +146,9 @@ void Core::DrainSocket() {
   while (true) {
     absl::StatusOr<std::string> packet = ReceivePacket(fd);
     if (absl::IsUnavailable(packet.status())) return;
-    if (!packet.ok()) return Hang();
+    if (!packet.ok()) return HangUp();
     absl::StatusOr<ShimState> state = DecodeShimState(*packet);
-    if (!state.ok()) return Hang();
+    if (!state.ok()) return HangUp();
     heard_ = true;
     Update(*std::move(state));
   }
@@ -202,7 +202,7 @@ void Core::OnShimGone() {
   // Its last words may still be in the socket.
   DrainSocket();
   ReapIfChild(pidfd_.get());
-  Hang();
+  HangUp();
   parts_.events->epoll().Remove(pidfd_.get());
   pidfd_.Reset();
   std::optional<PodExit> exit = state().exit;

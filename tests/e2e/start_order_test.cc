@@ -74,7 +74,7 @@ TEST(StartOrderTest, IsTheOneOfTheDesign) {
       {"new root", {"pivot_root("}},
       {"systemd", {"execve(", "init\""}},
       {"journald", {"execve(", "systemd-journald\""}},
-      {"app launcher", {"execve(", "davit-app\"", "run"}},
+      {"app launcher", {"execve(\"/run/davit/davit-app\"", "\"run\""}},
       {"app", {"execve(\"/bin/sleep\"", "4242"}},
   };
   int at = 0;
