@@ -13,7 +13,8 @@
 namespace davit {
 namespace {
 
-constexpr int kMaxDoublings = 6;  // a delay of 64 s
+constexpr int kMaxDoublings = 7;  // a delay of 64 s
+constexpr absl::Duration kShutdownTime = absl::Seconds(5);
 
 void Report(PodContext& context, const LivePod& pod, absl::string_view doing,
             const absl::Status& status) {
@@ -54,11 +55,23 @@ void RefreshSystemState(PodContext& context, LivePod& pod) {
       [&](Pod& value) { value.status.system_state = state->state; });
 }
 
+// True if the pod's systemd shuts down already, which ends its apps as well: a
+// reboot from inside must not become a stop.
+bool EndsByItself(PodContext& context, LivePod& pod) {
+  std::shared_ptr<PodProcess> process = pod.process();
+  if (process == nullptr) return false;
+  auto state = context.deps.apps->GetSystemState({pod.id(), process->init()});
+  if (state.ok()) return state->state == "stopping";
+  // Its last program, systemd-shutdown, answers no more.
+  return process->WaitExit(kShutdownTime).ok();
+}
+
 void StopCompleted(PodContext& context, const std::shared_ptr<LivePod>& pod) {
   uint64_t run = pod->run_number();
   {
     absl::MutexLock lock(&pod->operation);
     if (!IsRun(*pod, run) || !AllAppsDone(pod->Get().status.apps)) return;
+    if (EndsByItself(context, *pod)) return;
     Report(context, *pod, "stop after its last app",
            StopPod(context, *pod, {}));
   }

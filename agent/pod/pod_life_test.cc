@@ -210,6 +210,30 @@ TEST_F(PodLifeTest, RebootStartsTheSamePodAgain) {
   EXPECT_TRUE(world_.launcher.IsAlive(first.id));
 }
 
+// A shutdown ends the apps first, and their end must not be taken for the
+// pod's completion.
+TEST_F(PodLifeTest, RebootOfAPodWithAppsIsNoCompletion) {
+  const absl::StatusOr<std::string> states[] = {
+      std::string("stopping"), absl::UnavailableError("connection is closed")};
+  int boots = 0;
+  for (const auto& state : states) {
+    std::string name = absl::StrCat("web", boots);
+    ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec(name)));
+    ++boots;
+    world_.journal.Clear();
+    world_.apps.SetSystemState(state);
+    world_.apps.Change(pod.id, "app0", ScriptedApps::Ended(143));
+    ASSERT_TRUE(world_.WaitFor([&] {
+      return manager().Get(name)->status.apps[0].status.exit_code == 143;
+    }));
+    world_.launcher.End(pod.id, Exit(PodExit::Kind::kReboot));
+    ASSERT_TRUE(world_.journal.WaitFor("boot", ++boots));
+    ASSERT_TRUE(world_.WaitForState(name, PodState::kRunning));
+    EXPECT_THAT(world_.journal.lines(), Not(Contains(HasSubstr("stop"))));
+    world_.apps.SetSystemState(std::string("running"));
+  }
+}
+
 TEST_F(PodLifeTest, NeverIsNotStartedAgain) {
   PodSpec spec = FakeWorld::Spec("box", 0);
   spec.restart_policy = RestartPolicy::kNever;

@@ -34,6 +34,7 @@ PodPaths AgentPaths::ForPod(absl::string_view id) const {
   paths.rootfs = absl::StrCat(paths.dir, "/rootfs");
   paths.apps = absl::StrCat(paths.dir, "/apps");
   paths.journal = absl::StrCat(paths.dir, "/logs/journal");
+  paths.app_launcher = absl::StrCat(paths.dir, "/davit-app");
   paths.exit_file = absl::StrCat(paths.dir, "/exit.json");
   paths.console_log = absl::StrCat(paths.dir, "/console.log");
   paths.runtime_dir = absl::StrCat(runtime_dirs(), "/", id);

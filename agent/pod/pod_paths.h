@@ -17,6 +17,7 @@ namespace davit {
 //                                  roots at rootfs/opt/stage2/<app>/rootfs
 //       apps/<app>/upper,work/   writable layer of an app
 //       logs/journal/            /var/log/journal of the pod
+//       davit-app                the pod's own copy of the app launcher
 //       exit.json console.log    written by the pod's shim
 //     pods/.new-<id>/            a pod that is being created; its rename
 //     commits trash/<id>/                removed pods while they are deleted
@@ -32,6 +33,7 @@ struct PodPaths {
   std::string rootfs;
   std::string apps;
   std::string journal;
+  std::string app_launcher;
   std::string exit_file;
   std::string console_log;
   std::string runtime_dir;

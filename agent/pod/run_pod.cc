@@ -1,5 +1,7 @@
 #include "agent/pod/run_pod.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <set>
 #include <string>
@@ -14,9 +16,11 @@
 #include "agent/pod/intents.h"
 #include "agent/pod/pod_state.h"
 #include "agent/pod/run_plan.h"
+#include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/rollback.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/unique_fd.h"
 
 namespace davit {
 namespace {
@@ -26,6 +30,15 @@ namespace {
 absl::Status AsPrecondition(const absl::Status& status,
                             absl::string_view context) {
   return Annotate(absl::FailedPreconditionError(status.message()), context);
+}
+
+// Not synced: each start makes it anew.
+absl::Status CopyProgram(const std::string& from, const std::string& to) {
+  ASSIGN_OR_RETURN(std::string program, ReadFile(from));
+  RETURN_IF_ERROR(RemoveFile(to));
+  UniqueFd fd(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555));
+  if (!fd) return ErrnoError("open(%s, O_CREAT)", to);
+  return Annotate(WriteAll(fd.get(), program), to);
 }
 
 // One start. Made for one call of StartPod.
@@ -250,7 +263,11 @@ absl::Status PodStarter::LaunchSystemd() {
   inputs.apps = apps_;
   // A node without the file has no DNS of its own.
   inputs.node_resolv_conf = ReadFile(context_.options.resolv_conf).value_or("");
-  inputs.app_launcher = context_.options.app_launcher;
+  // Root in a pod without a user namespace can make a read-only bind writable
+  // again: what it could overwrite then must be nobody else's.
+  RETURN_IF_ERROR(
+      CopyProgram(context_.options.app_launcher, pod_->paths().app_launcher));
+  inputs.app_launcher = pod_->paths().app_launcher;
   inputs.ready_timeout = context_.options.ready_timeout;
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process,
                    context_.deps.launcher->Start(PlanBoot(pod_->Get(), inputs),

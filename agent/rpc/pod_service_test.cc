@@ -3,9 +3,6 @@
 #include <google/protobuf/text_format.h>
 #include <grpcpp/grpcpp.h>
 
-#include <atomic>
-#include <thread>
-
 #include "absl/time/clock.h"
 #include "agent/rpc/grpc_status.h"
 #include "agent/rpc/testing/fake_pod_manager.h"
@@ -38,37 +35,10 @@ std::string Describe(const v1::WatchPodsResponse& event) {
          v1::PodState_Name(event.pod().status().state());
 }
 
-// What a test's journal holds, and how it was read.
-struct FakeLog {
-  std::vector<LogEntry> entries;
-  LogOptions options;
-  std::atomic<int> asked = 0;
-  absl::Status result;
-
-  absl::Status Read(const LogOptions& wanted,
-                    const std::function<bool(const LogEntry&)>& sink,
-                    const std::function<bool()>& ended) {
-    options = wanted;
-    for (const LogEntry& entry : entries) {
-      if (!sink(entry)) return absl::OkStatus();
-    }
-    while (wanted.follow) {
-      ++asked;
-      if (ended()) break;
-      absl::SleepFor(absl::Milliseconds(10));
-    }
-    return result;
-  }
-};
-
 class PodServiceTest : public ::testing::Test {
  protected:
   PodServiceTest() {
-    service_ = NewPodService(
-        &manager_,
-        [this](const auto& options, const auto& sink, const auto& ended) {
-          return log_.Read(options, sink, ended);
-        });
+    service_ = NewPodService(&manager_, nullptr);
     grpc::ServerBuilder builder;
     builder.RegisterService(service_.get());
     server_ = builder.BuildAndStart();
@@ -98,7 +68,6 @@ class PodServiceTest : public ::testing::Test {
   }
 
   FakePodManager manager_;
-  FakeLog log_;
   v1::RunPodResponse run_response_;
   std::unique_ptr<grpc::Service> service_;
   std::unique_ptr<grpc::Server> server_;
@@ -358,155 +327,6 @@ TEST_F(PodServiceTest, WatchUnsubscribesWhenTheClientGoes) {
     absl::SleepFor(absl::Milliseconds(10));
   }
   EXPECT_EQ(manager_.subscriptions(), 0);
-}
-
-LogEntry Entry(const std::string& message, bool is_stderr = false) {
-  LogEntry entry;
-  entry.at = absl::FromUnixSeconds(1700000000);
-  entry.is_stderr = is_stderr;
-  entry.app = "app";
-  entry.message = message;
-  return entry;
-}
-
-class GetLogsTest : public PodServiceTest {
- protected:
-  // All lines, "stream:message", and the status.
-  absl::Status Read(const v1::GetLogsRequest& request) {
-    grpc::ClientContext context;
-    auto reader = stub_->GetLogs(&context, request);
-    v1::GetLogsResponse response;
-    while (reader->Read(&response)) {
-      ++messages_;
-      for (const v1::LogLine& line : response.lines()) {
-        lines_.push_back(line.stream() + ":" + line.message());
-      }
-    }
-    return FromGrpcStatus(reader->Finish());
-  }
-
-  std::vector<std::string> lines_;
-  int messages_ = 0;
-};
-
-TEST_F(GetLogsTest, InOrderWithAnyBytes) {
-  RunAll({"web"});
-  log_.entries = {Entry("one"), Entry("two", true), Entry("\xff\x01")};
-  v1::GetLogsRequest request;
-  request.set_pod("web");
-  request.set_app("app");
-  ASSERT_THAT(Read(request), IsOk());
-  EXPECT_THAT(lines_,
-              ElementsAre("stdout:one", "stderr:two", "stdout:\xff\x01"));
-  EXPECT_EQ(log_.options.app, "app");
-  EXPECT_EQ(log_.options.journal_dir, "/journal/web");
-  EXPECT_FALSE(log_.options.follow);
-  EXPECT_EQ(log_.options.tail_lines, -1);
-  EXPECT_EQ(log_.options.since, absl::InfinitePast());
-}
-
-TEST_F(GetLogsTest, ManyLinesTravelTogether) {
-  RunAll({"web"});
-  log_.entries.assign(100000, Entry("a line of some length"));
-  v1::GetLogsRequest request;
-  request.set_pod("web");
-  ASSERT_THAT(Read(request), IsOk());
-  EXPECT_EQ(lines_.size(), 100000);
-  EXPECT_LT(messages_, 500);
-}
-
-TEST_F(GetLogsTest, PassesTheOptions) {
-  RunAll({"web"});
-  v1::GetLogsRequest request;
-  request.set_pod("web");
-  request.set_tail_lines(0);
-  request.mutable_since_time()->set_seconds(1234);
-  ASSERT_THAT(Read(request), IsOk());
-  EXPECT_EQ(log_.options.tail_lines, 0);
-  EXPECT_EQ(log_.options.since, absl::FromUnixSeconds(1234));
-
-  request.mutable_since()->set_seconds(60);  // wins
-  ASSERT_THAT(Read(request), IsOk());
-  EXPECT_NEAR(absl::ToDoubleSeconds(absl::Now() - log_.options.since), 60, 20);
-}
-
-TEST_F(GetLogsTest, RefusesBadRequests) {
-  RunAll({"web"});
-  v1::GetLogsRequest request;
-  EXPECT_THAT(Read(request),
-              StatusIs(absl::StatusCode::kInvalidArgument, "pod: is required"));
-  request.set_pod("nope");
-  EXPECT_THAT(Read(request), StatusIs(absl::StatusCode::kNotFound));
-  request.set_pod("web");
-  request.set_tail_lines(-2);
-  EXPECT_THAT(Read(request), StatusIs(absl::StatusCode::kInvalidArgument,
-                                      StartsWith("tailLines: -2")));
-  request.clear_tail_lines();
-  request.mutable_since()->set_seconds(-1);
-  EXPECT_THAT(Read(request), StatusIs(absl::StatusCode::kInvalidArgument,
-                                      StartsWith("since: -1s")));
-}
-
-TEST_F(GetLogsTest, FollowSendsWaitingLinesAndEndsWithThePod) {
-  RunAll({"web"});
-  log_.entries = {Entry("old one"), Entry("old two")};
-  v1::GetLogsRequest request;
-  request.set_pod("web");
-  request.set_follow(true);
-  grpc::ClientContext context;
-  auto reader = stub_->GetLogs(&context, request);
-  v1::GetLogsResponse response;
-  ASSERT_TRUE(reader->Read(&response));  // though the pod runs on
-  EXPECT_EQ(response.lines_size(), 2);
-  manager_.EndLog();
-  EXPECT_FALSE(reader->Read(&response));
-  EXPECT_THAT(FromGrpcStatus(reader->Finish()), IsOk());
-}
-
-TEST_F(GetLogsTest, FollowSendsAFreshLineAtOnce) {
-  RunAll({"web"});
-  LogEntry fresh = Entry("fresh");
-  fresh.at = absl::Now();
-  log_.entries = {Entry("old"), fresh, Entry("last")};
-  v1::GetLogsRequest request;
-  request.set_pod("web");
-  request.set_follow(true);
-  grpc::ClientContext context;
-  auto reader = stub_->GetLogs(&context, request);
-  v1::GetLogsResponse response;
-  ASSERT_TRUE(reader->Read(&response));
-  EXPECT_EQ(response.lines_size(), 2);
-  manager_.EndLog();
-  ASSERT_TRUE(reader->Read(&response));
-  EXPECT_EQ(response.lines(0).message(), "last");
-}
-
-TEST_F(GetLogsTest, FollowEndsWhenTheClientGoes) {
-  RunAll({"web"});
-  v1::GetLogsRequest request;
-  request.set_pod("web");
-  request.set_follow(true);
-  grpc::ClientContext context;
-  auto reader = stub_->GetLogs(&context, request);
-  while (log_.asked == 0) absl::SleepFor(absl::Milliseconds(5));
-  context.TryCancel();
-  EXPECT_THAT(FromGrpcStatus(reader->Finish()),
-              StatusIs(absl::StatusCode::kCancelled));
-  server_->Shutdown();  // returns only when the handler has
-  int asked = log_.asked;
-  absl::SleepFor(absl::Milliseconds(50));
-  EXPECT_EQ(log_.asked, asked);
-}
-
-TEST_F(GetLogsTest, ReadErrorsComeAfterTheLines) {
-  RunAll({"web"});
-  log_.entries = {Entry("good")};
-  log_.result = absl::DataLossError("journal is broken");
-  v1::GetLogsRequest request;
-  request.set_pod("web");
-  EXPECT_THAT(Read(request),
-              StatusIs(absl::StatusCode::kDataLoss, "journal is broken"));
-  EXPECT_THAT(lines_, ElementsAre("stdout:good"));
 }
 
 }  // namespace

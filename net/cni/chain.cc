@@ -5,11 +5,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "net/cni/one_line.h"
 #include "net/cni/result.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit {
 namespace {
+
+// Bytes of a plugin's nonsense that an error quotes.
+constexpr size_t kShownOutput = 512;
 
 // The first version with CHECK, and with "prevResult" for DEL.
 constexpr absl::string_view kCheckVersion = "0.4.0";
@@ -70,9 +74,10 @@ absl::Status AddCniChain(const CniExec& exec, const CniNetworkConfig& network,
                                        PointerTo(progress.result))));
     absl::StatusOr<CniJson> result = ParseCniResult(out, network.cni_version);
     if (!result.ok()) {
-      return absl::InternalError(absl::StrCat(
-          "plugin \"", type,
-          "\" ADD printed no result: ", result.status().message()));
+      return absl::InternalError(
+          absl::StrCat("plugin \"", type,
+                       "\" ADD printed no result: ", result.status().message(),
+                       "; it printed: \"", OneLine(out, kShownOutput), "\""));
     }
     progress.result = *std::move(result);
   }

@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <map>
 #include <set>
@@ -11,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "runtime/app/pod_apps.h"
 #include "runtime/app/testing/test_pod.h"
+#include "runtime/base/unique_fd.h"
 #include "tests/support/matchers.h"
 
 namespace davit {
@@ -319,6 +323,75 @@ TEST(PodAppsLifeTest, StartErrorNamesAppAndProgram) {
   EXPECT_EQ(status.exit_code, 125);
   ASSERT_OK_AND_ASSIGN(status, pod->apps().GetStatus(pod->ref(), "fine"));
   EXPECT_EQ(status.state, State::kRunning);
+}
+
+// What the pod's root may put where the node looks.
+TEST(PodAppsLifeTest, HostileFilesNeitherBlockNorEscape) {
+  if (!WhyNoPods().empty()) GTEST_SKIP() << WhyNoPods();
+  ASSERT_OK_AND_ASSIGN(auto pod,
+                       TestPod::Start({ShellApp("web", "exit 127"),
+                                       ShellApp("box", "sleep 1000")}));
+  ASSERT_THAT(
+      pod->apps().StartAll(pod->ref(), {"web", "box"}, absl::Seconds(20)),
+      IsOk());
+  ASSERT_THAT(pod->AwaitStatus("web", IsTerminated), IsOk());
+  struct Case {
+    const char* script;
+    const char* reason;
+    const char* message;
+  };
+  // The node has /work or not; a pod's "/" is the pod's.
+  for (const Case& c : std::vector<Case>{
+           {"mkfifo web.error", "Error", "exited with 127"},
+           {"ln -s /dev/zero web.error", "Error", "exited with 127"},
+           {"mkdir web.error", "Error", "exited with 127"},
+           {"ln -s ../../../../../../../../etc/hosts web.error", "StartError",
+            "127.0.0.1 me?"},
+           {"printf 'a\\033[2J\\nb' >web.error", "StartError", "a?[2J?b"}}) {
+    SCOPED_TRACE(c.script);
+    ASSERT_OK_AND_ASSIGN(
+        testing::ExecResult result,
+        testing::RunExec(*pod,
+                         {.argv = {"sh", "-c",
+                                   absl::StrCat("cd /run/davit/apps && rm -rf "
+                                                "web.error && ",
+                                                c.script)}}));
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    absl::Time start = absl::Now();
+    ASSERT_OK_AND_ASSIGN(AppStatus status,
+                         pod->apps().GetStatus(pod->ref(), "web"));
+    EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+    EXPECT_EQ(status.reason, c.reason);
+    EXPECT_EQ(status.message, c.message);
+  }
+}
+
+// A process that serves systemd's socket is not systemd.
+TEST(PodAppsLifeTest, OnlyPidOneIsTalkedTo) {
+  if (!WhyNoPods().empty()) GTEST_SKIP() << WhyNoPods();
+  ASSERT_OK_AND_ASSIGN(auto pod,
+                       TestPod::Start({ShellApp("box", "sleep 1000")}));
+  std::string path =
+      absl::StrCat("/proc/", pod->ref().init.pid, "/root/run/systemd/private");
+  std::string aside = path + ".aside";
+  ASSERT_EQ(rename(path.c_str(), aside.c_str()), 0);
+  UniqueFd impostor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(bind(impostor.get(), reinterpret_cast<sockaddr*>(&address),
+                 sizeof(address)),
+            0);
+  ASSERT_EQ(listen(impostor.get(), 10), 0);
+  EXPECT_THAT(pod->apps().GetStatus(pod->ref(), "box"),
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       HasSubstr("not to its PID 1")));
+  impostor.Reset();
+  EXPECT_THAT(pod->apps().GetStatus(pod->ref(), "box"),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("connect(/run/systemd/private)")));
+  ASSERT_EQ(rename(aside.c_str(), path.c_str()), 0);
+  EXPECT_THAT(pod->apps().GetStatus(pod->ref(), "box"), IsOk());
 }
 
 TEST(PodAppsLifeTest, WatchReportsEveryStepUntilThePodEnds) {

@@ -32,7 +32,9 @@ constexpr absl::Duration kLong = absl::Seconds(60);
 class LifecycleTest : public PodFixture {
  protected:
   bool Alive(const ProcessIdentity& process) {
-    return ProcessHandle::Open(process).ok();
+    // An orphan may stay a zombie for as long as the host's init likes.
+    absl::StatusOr<ProcessHandle> handle = ProcessHandle::Open(process);
+    return handle.ok() && handle->IsAlive();
   }
   // What a command inside makes of the pod.
   PodExit EndBy(std::vector<std::string> command) {

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit::testing {
@@ -64,6 +65,8 @@ FakeWorld::FakeWorld() {
   options.state = dir / "state";
   options.stage1_image = "localhost/davit/stage1";
   options.resolv_conf = dir / "resolv.conf";
+  options.app_launcher = dir / "davit-app";
+  if (!WriteFileAtomic(options.app_launcher, "app launcher").ok()) abort();
   options.retry_interval = absl::Hours(1);
   store.FailWritesIf([this](const Pod&) {
     return journal.dead() ? absl::UnavailableError("this agent is dead")

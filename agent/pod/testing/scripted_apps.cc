@@ -64,7 +64,9 @@ absl::StatusOr<AppStatus> ScriptedApps::GetStatus(const PodRef& pod,
 
 absl::StatusOr<PodApps::SystemState> ScriptedApps::GetSystemState(
     const PodRef&) {
-  return SystemState{"running", {}};
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(system_state_.status());
+  return SystemState{*system_state_, {}};
 }
 
 absl::Status ScriptedApps::Watch(const PodRef& pod,
@@ -104,6 +106,11 @@ void ScriptedApps::Change(const std::string& pod_id, const std::string& app,
     callback = watchers_[pod_id];
   }
   if (callback && !journal_->dead()) callback(pod_id, app, status);
+}
+
+void ScriptedApps::SetSystemState(absl::StatusOr<std::string> state) {
+  absl::MutexLock lock(&mutex_);
+  system_state_ = std::move(state);
 }
 
 void ScriptedApps::StartAs(const AppStatus& status) {

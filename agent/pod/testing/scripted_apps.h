@@ -38,6 +38,9 @@ class ScriptedApps : public PodApps {
   // What apps are like right after StartAll; default: running.
   void StartAs(const AppStatus& status);
 
+  // What every pod's systemd says of itself; default: "running".
+  void SetSystemState(absl::StatusOr<std::string> state);
+
   static AppStatus Running();
   static AppStatus Ended(int exit_code);
 
@@ -47,6 +50,7 @@ class ScriptedApps : public PodApps {
   std::map<std::string, std::map<std::string, AppStatus>> apps_
       ABSL_GUARDED_BY(mutex_);
   std::map<std::string, StatusCallback> watchers_ ABSL_GUARDED_BY(mutex_);
+  absl::StatusOr<std::string> system_state_ ABSL_GUARDED_BY(mutex_) = "running";
   AppStatus start_as_ ABSL_GUARDED_BY(mutex_) = Running();
 };
 
