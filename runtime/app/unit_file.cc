@@ -43,7 +43,10 @@ std::string RestartLines(RestartPolicy policy) {
 // Conflicts= that they are stopped, not killed, at shutdown.
 constexpr char kOrdering[] =
     "DefaultDependencies=no\n"
-    "After=systemd-journald.socket basic.target network.target\n"
+    // The journal first: it is left to its sockets at boot, and an app's first
+    // lines should not wait in them.
+    "Wants=systemd-journald.service\n"
+    "After=systemd-journald.service basic.target network.target\n"
     "Conflicts=shutdown.target\n"
     "Before=shutdown.target\n";
 

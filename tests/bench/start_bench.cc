@@ -148,7 +148,8 @@ int Main(int runs) {
   nlohmann::json stage1 = nlohmann::json::parse(node.MustCtl(
       {"get", "image", "localhost/davit/stage1:latest", "-o", "json"}));
   std::string layer = stage1["layers"][0];
-  layer = node.root() + "/images/layers/" + layer.substr(layer.find(':') + 1);
+  layer = absl::StrCat(node.root(), "/images/layers/",
+                       layer.substr(layer.find(':') + 1), "/rootfs");
   Figures figures;
   for (int run = 0; run < runs; ++run) {
     MeasureOurs(node, run, figures);
