@@ -43,9 +43,6 @@ std::string RestartLines(RestartPolicy policy) {
 // Conflicts= that they are stopped, not killed, at shutdown.
 constexpr char kOrdering[] =
     "DefaultDependencies=no\n"
-    // The journal first: it is left to its sockets at boot, and an app's first
-    // lines should not wait in them.
-    "Wants=systemd-journald.service\n"
     "After=systemd-journald.service basic.target network.target\n"
     "Conflicts=shutdown.target\n"
     "Before=shutdown.target\n";
@@ -76,7 +73,9 @@ std::string UnitTimeSpan(absl::Duration duration) {
 
 std::string AppServiceText(const AppSpec& app) {
   return absl::StrCat(
-      "[Unit]\n",                                             //
+      // The journal first: at boot it is left to its sockets, and an app's
+      // first lines should not wait in them.
+      "[Unit]\nWants=systemd-journald.service\n",             //
       "Description=app ", PlainValue(app.name), "\n",         //
       kOrdering,                                              //
       "StartLimitIntervalSec=0\n",                            //

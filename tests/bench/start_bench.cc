@@ -63,7 +63,8 @@ void MeasureOurs(TestNode& node, int run, Figures& figures) {
   node.MustCtl({"run", name, "--image", kBusybox, "--", "sleep", "1000"});
   figures.run_pod.Add(Milliseconds(start));
   double sum = 0;
-  for (const auto& phase : node.GetPod(name)["status"]["startPhases"]) {
+  nlohmann::json pod = node.GetPod(name);
+  for (const auto& phase : pod["status"]["startPhases"]) {
     std::string phase_name = phase["name"];
     double ms = ParseSeconds(phase.value("duration", "0s"));
     if (figures.by_phase.count(phase_name) == 0) {
