@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "net/cni_pod_network.h"
 #include "net/list_directory.h"
 #include "net/netns/netns.h"
@@ -106,6 +108,11 @@ class GoPluginsTest : public ::testing::Test {
 
   void TearDown() override {
     if (network_ == nullptr) return;
+    // The kernel takes a dead namespace's links away in its own time.
+    absl::Time deadline = absl::Now() + absl::Seconds(10);
+    while (StateOf(*node_) != state_before_ && absl::Now() < deadline) {
+      absl::SleepFor(absl::Milliseconds(10));
+    }
     EXPECT_EQ(StateOf(*node_), state_before_);
     EXPECT_THAT(IptablesRules(*node_), IsEmpty());
     EXPECT_THAT(Leases(), IsEmpty());

@@ -9,12 +9,12 @@
 
 namespace davit::testing {
 
-// A fresh directory under `base`, by default $TEST_TMPDIR (else /tmp), removed
-// with its owner. Bazel's directory has a long name: sockets, whose paths have
-// 107 characters at most (unix(7)), want another base.
+// A fresh directory under `base`, by default /tmp, removed with its owner. It
+// is not in Bazel's $TEST_TMPDIR, whose name grows with the place of Bazel's
+// cache: a socket's path has 107 characters at most (unix(7)).
 class TempDir {
  public:
-  TempDir() : TempDir(DefaultBase()) {}
+  TempDir() : TempDir("/tmp") {}
   explicit TempDir(const std::string& base) : path_(base + "/davit-XXXXXX") {
     if (mkdtemp(path_.data()) == nullptr) abort();
   }
@@ -27,11 +27,6 @@ class TempDir {
   }
 
  private:
-  static std::string DefaultBase() {
-    const char* base = getenv("TEST_TMPDIR");
-    return base != nullptr ? base : "/tmp";
-  }
-
   std::string path_;
 };
 

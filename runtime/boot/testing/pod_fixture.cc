@@ -100,9 +100,9 @@ TestWorld::TestWorld() {
   Require(unshare(CLONE_NEWNS) == 0, "unshare(CLONE_NEWNS)");
   Require(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0,
           "mount(/, MS_PRIVATE)");
-  const char* base = getenv("TEST_TMPDIR");
-  directory_ = absl::StrCat(base != nullptr ? base : "/tmp", "/world");
-  Require(MakeDirectories(directory_).ok(), directory_);
+  // Short, since it holds sockets (unix(7): 107 characters).
+  directory_ = "/tmp/davit-world-XXXXXX";
+  Require(mkdtemp(directory_.data()) != nullptr, "mkdtemp");
   Require(mount("tmpfs", directory_.c_str(), "tmpfs", 0, "mode=755") == 0,
           "mount(tmpfs)");
   netns_ = PinNetns(directory_ + "/netns");
