@@ -93,7 +93,7 @@ class PtpAddKernelTest : public ::testing::Test {
     ASSERT_THAT(outside.SetLinkUp(there, true), IsOk());
     for (const auto& [net, via] : {std::pair(kSubnet4, "192.0.2.1"),
                                    std::pair(kSubnet6, "2001:db8::1")}) {
-      Route route;
+      LinkRoute route;
       route.index = there;
       route.destination = Prefix(net);
       route.gateway = Ip(via);
@@ -126,20 +126,20 @@ TEST_F(PtpAddKernelTest, MakesTheDocumentedLink) {
   EXPECT_EQ(pod_end.mtu, 1400u);
   EXPECT_EQ(node_end.alias, "pod-1 eth0");
 
-  Route gateway{.index = pod_end.index,
+  LinkRoute gateway{.index = pod_end.index,
                 .destination = Prefix("172.16.28.1/32"),
                 .source = Ip("172.16.28.2"),
                 .scope = 253};
-  Route subnet{.index = pod_end.index,
+  LinkRoute subnet{.index = pod_end.index,
                .destination = Prefix(kSubnet4),
                .gateway = Ip("172.16.28.1"),
                .source = Ip("172.16.28.2")};
-  Route fallback{.index = pod_end.index,
+  LinkRoute fallback{.index = pod_end.index,
                  .destination = Prefix("0.0.0.0/0"),
                  .gateway = Ip("172.16.28.1")};
   EXPECT_THAT(*inside.ListRoutes(pod_end.index, AF_INET),
               ::testing::UnorderedElementsAre(gateway, subnet, fallback));
-  Route to_pod{.index = node_end.index,
+  LinkRoute to_pod{.index = node_end.index,
                .destination = Prefix("172.16.28.2/32"),
                .scope = 254};
   EXPECT_THAT(*world_.node_link().ListRoutes(node_end.index, AF_INET),
@@ -240,11 +240,11 @@ TEST_F(PtpAddKernelTest, RoutesWithForeignGatewaysAndAttributes) {
   Netlink inside = world_.PodLink(pod);
   const int index = inside.GetLink("eth0")->index;
   ASSERT_OK_AND_ASSIGN(auto routes, inside.ListRoutes(index, AF_INET));
-  Route foreign{.index = index,
+  LinkRoute foreign{.index = index,
                 .destination = Prefix("10.0.0.0/8"),
                 .gateway = Ip("172.16.28.77"),
                 .on_link = true};
-  Route special{.index = index,
+  LinkRoute special{.index = index,
                 .destination = Prefix("10.9.0.0/16"),
                 .gateway = Ip("172.16.28.1"),
                 .table = 700,

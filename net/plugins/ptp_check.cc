@@ -82,11 +82,11 @@ absl::Status CheckRoutes(Netlink& pod, const Link& link,
                          const CniResult& previous, bool v6) {
   const std::vector<CniRoute> expected = ExpectedRoutes(previous, v6);
   if (expected.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(std::vector<Route> routes,
+  ASSIGN_OR_RETURN(std::vector<LinkRoute> routes,
                    pod.ListRoutes(link.index, v6 ? AF_INET6 : AF_INET));
   for (const CniRoute& want : expected) {
     bool found =
-        std::any_of(routes.begin(), routes.end(), [&](const Route& route) {
+        std::any_of(routes.begin(), routes.end(), [&](const LinkRoute& route) {
           return route.destination == want.destination.Network() &&
                  (!want.gateway.has_value() || route.gateway == want.gateway);
         });

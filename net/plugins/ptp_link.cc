@@ -77,9 +77,9 @@ absl::Status SetNumber(const char* name, const std::optional<int64_t>& from,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Route> ToRoute(int index, const CniRoute& from) {
+absl::StatusOr<LinkRoute> ToRoute(int index, const CniRoute& from) {
   constexpr int64_t kMax32 = 0xffffffff;
-  Route route;
+  LinkRoute route;
   route.index = index;
   route.destination = from.destination;
   route.gateway = from.gateway;
@@ -151,12 +151,12 @@ absl::Status PtpLinks::AddPtpRoutes(int index, const CniResult& result) {
   std::set<IpAddress> gateways;
   std::set<IpAddress> networks;
   for (const CniIp& ip : result.ips) {
-    Route route;
+    LinkRoute route;
     route.index = index;
     route.source = ip.address.address;
     if (gateways.insert(*ip.gateway).second) {
       route.destination = IpPrefix::Host(*ip.gateway);
-      route.scope = static_cast<uint8_t>(Route::Scope::kLink);
+      route.scope = static_cast<uint8_t>(LinkRoute::Scope::kLink);
       RETURN_IF_ERROR(pod_.AddRoute(route));
     }
     // A prefix of one address is the pod's own.
@@ -164,7 +164,7 @@ absl::Status PtpLinks::AddPtpRoutes(int index, const CniResult& result) {
     route.destination = ip.address.Network();
     if (!networks.insert(route.destination.address).second) continue;
     route.gateway = ip.gateway;
-    route.scope = static_cast<uint8_t>(Route::Scope::kUniverse);
+    route.scope = static_cast<uint8_t>(LinkRoute::Scope::kUniverse);
     RETURN_IF_ERROR(pod_.AddRoute(route));
   }
   return absl::OkStatus();
@@ -172,7 +172,7 @@ absl::Status PtpLinks::AddPtpRoutes(int index, const CniResult& result) {
 
 absl::Status PtpLinks::AddIpamRoute(int index, const CniRoute& from,
                                     const CniResult& result) {
-  ASSIGN_OR_RETURN(Route route, ToRoute(index, from));
+  ASSIGN_OR_RETURN(LinkRoute route, ToRoute(index, from));
   if (!route.gateway.has_value()) {
     route.gateway = FirstGateway(result, route.destination.address.is_v6());
   }
@@ -215,10 +215,10 @@ absl::Status PtpLinks::ConfigureNode(const PtpLink& link,
                                         .no_prefix_route = true,
                                         .no_dad = ip.gateway->is_v6()}));
     }
-    Route route;
+    LinkRoute route;
     route.index = link.host.index;
     route.destination = IpPrefix::Host(ip.address.address);
-    route.scope = static_cast<uint8_t>(Route::Scope::kHost);
+    route.scope = static_cast<uint8_t>(LinkRoute::Scope::kHost);
     RETURN_IF_ERROR(node_.AddRoute(route));
   }
   return absl::OkStatus();
