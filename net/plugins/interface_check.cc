@@ -1,14 +1,12 @@
-#include "net/plugins/ptp_check.h"
+#include "net/plugins/interface_check.h"
 
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
-#include "net/nat/masquerade.h"
-#include "net/plugins/ptp_link.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit {
@@ -32,20 +30,6 @@ absl::StatusOr<CniInterface> FindPodInterface(const PluginRequest& request,
                       request.ifname, request.netns));
 }
 
-absl::Status CheckLink(const Link& link, const CniInterface& expected) {
-  if (link.kind != "veth") {
-    return Missing(
-        absl::StrFormat("interface %s is not of type veth", expected.name));
-  }
-  if (!expected.mac.empty() &&
-      (!link.mac.has_value() || link.mac->ToString() != expected.mac)) {
-    return Missing(absl::StrFormat(
-        "interface %s has MAC %s, not %s", expected.name,
-        link.mac.value_or(MacAddress()).ToString(), expected.mac));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckAddresses(Netlink& pod, const Link& link,
                             const CniResult& previous) {
   ASSIGN_OR_RETURN(std::vector<Address> addresses,
@@ -64,13 +48,16 @@ absl::Status CheckAddresses(Netlink& pod, const Link& link,
 
 // The destinations that the pod must have routes for, with the next hop if it
 // is known.
-std::vector<CniRoute> ExpectedRoutes(const CniResult& previous, bool v6) {
+std::vector<CniRoute> ExpectedRoutes(const CniResult& previous, bool v6,
+                                     bool prefix_by_gateway) {
   std::vector<CniRoute> expected;
   for (const CniIp& ip : previous.ips) {
     bool single = ip.address.length == ip.address.address.bits();
-    if (ip.address.address.is_v6() == v6 && !single) {
-      expected.push_back({ip.address.Network(), ip.gateway});
-    }
+    if (ip.address.address.is_v6() != v6 || single) continue;
+    CniRoute route;
+    route.destination = ip.address.Network();
+    if (prefix_by_gateway) route.gateway = ip.gateway;
+    expected.push_back(route);
   }
   for (const CniRoute& route : previous.routes) {
     if (route.destination.address.is_v6() == v6) expected.push_back(route);
@@ -79,8 +66,10 @@ std::vector<CniRoute> ExpectedRoutes(const CniResult& previous, bool v6) {
 }
 
 absl::Status CheckRoutes(Netlink& pod, const Link& link,
-                         const CniResult& previous, bool v6) {
-  const std::vector<CniRoute> expected = ExpectedRoutes(previous, v6);
+                         const CniResult& previous, bool v6,
+                         bool prefix_by_gateway) {
+  const std::vector<CniRoute> expected =
+      ExpectedRoutes(previous, v6, prefix_by_gateway);
   if (expected.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(std::vector<LinkRoute> routes,
                    pod.ListRoutes(link.index, v6 ? AF_INET6 : AF_INET));
@@ -100,47 +89,30 @@ absl::Status CheckRoutes(Netlink& pod, const Link& link,
 
 }  // namespace
 
-absl::Status CheckPod(Netlink& pod, const PluginRequest& request,
-                      const CniResult& previous) {
+absl::Status CheckMac(const Link& link, const CniInterface& expected) {
+  const std::string mac = link.mac.value_or(MacAddress()).ToString();
+  if (expected.mac.empty() || mac == expected.mac) return absl::OkStatus();
+  return Missing(absl::StrFormat("interface %s has MAC %s, not %s",
+                                 expected.name, mac, expected.mac));
+}
+
+absl::StatusOr<Link> CheckPodInterface(Netlink& pod,
+                                       const PluginRequest& request,
+                                       const CniResult& previous,
+                                       const std::string& kind,
+                                       bool prefix_by_gateway) {
   ASSIGN_OR_RETURN(CniInterface expected, FindPodInterface(request, previous));
   ASSIGN_OR_RETURN(Link link, pod.GetLink(expected.name));
-  RETURN_IF_ERROR(CheckLink(link, expected));
+  if (link.kind != kind) {
+    return Missing(
+        absl::StrFormat("interface %s is not of type %s", expected.name, kind));
+  }
+  RETURN_IF_ERROR(CheckMac(link, expected));
   RETURN_IF_ERROR(CheckAddresses(pod, link, previous));
-  RETURN_IF_ERROR(CheckRoutes(pod, link, previous, /*v6=*/false));
-  return CheckRoutes(pod, link, previous, /*v6=*/true);
-}
-
-absl::Status CheckNode(Netlink& node, const PluginRequest& request,
-                       const CniResult& previous) {
-  const std::string name = HostNameOf(previous);
-  if (name.empty()) {
-    return Missing("prevResult has no interface on the host");
+  for (bool v6 : {false, true}) {
+    RETURN_IF_ERROR(CheckRoutes(pod, link, previous, v6, prefix_by_gateway));
   }
-  ASSIGN_OR_RETURN(Link link, node.GetLink(name));
-  for (const CniIp& ip : previous.ips) {
-    ASSIGN_OR_RETURN(int index, node.LookUpRoute(ip.address.address));
-    if (index != link.index) {
-      return Missing(absl::StrFormat(
-          "the node's route to %s of container %s does not go by %s",
-          ip.address.address.ToString(), request.container_id, name));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckMasquerade(const PluginRequest& request,
-                             const CniResult& previous) {
-  ASSIGN_OR_RETURN(Masquerade masquerade, Masquerade::Open());
-  for (const CniIp& ip : previous.ips) {
-    ASSIGN_OR_RETURN(bool found, masquerade.Contains(
-                                     ip.address.address,
-                                     {request.container_id, request.ifname}));
-    if (!found) {
-      return Missing(absl::StrFormat("%s is not masqueraded",
-                                     ip.address.address.ToString()));
-    }
-  }
-  return absl::OkStatus();
+  return link;
 }
 
 }  // namespace davit
