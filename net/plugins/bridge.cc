@@ -1,9 +1,11 @@
 #include "net/plugins/bridge.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "net/nat/mac_spoof_check.h"
 #include "net/nat/masquerade.h"
 #include "net/plugins/bridge_check.h"
 #include "net/plugins/bridge_config.h"
@@ -83,6 +85,31 @@ absl::StatusOr<BridgedVeth> CreateLinks(PodEnds& ends,
   return links;
 }
 
+// "macspoofchk": the port passes only frames of the pod's own address.
+absl::Status AddMacSpoofCheck(const PodAttachment& attachment,
+                              const PodVeth& veth, Rollback* rollback) {
+  ASSIGN_OR_RETURN(MacSpoofCheck opened, MacSpoofCheck::Open());
+  auto check = std::make_shared<MacSpoofCheck>(std::move(opened));
+  const std::string owner = attachment.Alias();
+  rollback->Add("remove check of MAC addresses",
+                [check, owner] { return check->Remove(owner); });
+  return check->Add(veth.host.name, veth.pod.mac.value_or(MacAddress()), owner);
+}
+
+absl::Status CheckMacSpoofCheck(const PodAttachment& attachment,
+                                const Link& pod, const CniResult& previous,
+                                const std::string& bridge) {
+  // CheckPort has found it.
+  const std::string port = FindHostInterface(previous, bridge)->name;
+  ASSIGN_OR_RETURN(MacSpoofCheck check, MacSpoofCheck::Open());
+  ASSIGN_OR_RETURN(
+      bool found,
+      check.Contains(port, pod.mac.value_or(MacAddress()), attachment.Alias()));
+  if (found) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "macspoofchk: nothing checks the MAC addresses of " + port);
+}
+
 absl::StatusOr<std::string> Add(const PluginRequest& request) {
   ASSIGN_OR_RETURN(BridgeConfig config, ParseBridgeConfig(request));
   ASSIGN_OR_RETURN(OptionalIpam ipam, OptionalIpam::Create(request));
@@ -101,6 +128,9 @@ absl::StatusOr<std::string> Add(const PluginRequest& request) {
     return RemoveHostLink(ends.node, attachment, CniResult());
   });
   ASSIGN_OR_RETURN(BridgedVeth links, CreateLinks(ends, attachment, config));
+  if (config.mac_spoof_check) {
+    RETURN_IF_ERROR(AddMacSpoofCheck(attachment, links.veth, &rollback));
+  }
   if (config.is_gateway && config.interface.has_ipam) {
     RETURN_IF_ERROR(ConfigureGateway(ends, config, result, &links));
   }
@@ -119,16 +149,29 @@ absl::StatusOr<std::string> Add(const PluginRequest& request) {
   return text;
 }
 
+// Leaves the open socket in `keep`, see MacSpoofCheck::Open.
+absl::Status RemoveMacSpoofCheck(const PluginRequest& request,
+                                 std::optional<MacSpoofCheck>* keep) {
+  bool wanted = false;
+  RETURN_IF_ERROR(request.config.Read("macspoofchk", &wanted));
+  if (!wanted) return absl::OkStatus();
+  ASSIGN_OR_RETURN(*keep, MacSpoofCheck::Open());
+  return (*keep)->Remove(
+      PodAttachment{request.container_id, request.ifname}.Alias());
+}
+
 absl::Status Del(const PluginRequest& request) {
   ASSIGN_OR_RETURN(InterfaceConfig config, ParseInterfaceConfigForDel(request));
   // Only a hint: everything can be found without it.
   const CniResult previous =
       ParsePrevResult(request).value_or(std::nullopt).value_or(CniResult());
-  // Lives to the end: the kernel's work on removed elements, for which closing
-  // the socket waits, goes on while the link is being removed.
+  // Live to the end: the kernel's work on removed elements, for which closing
+  // the sockets waits, goes on while the link is being removed.
   std::optional<Masquerade> masquerade;
+  std::optional<MacSpoofCheck> spoof_check;
   absl::Status status;
   if (config.ip_masq) status = RemoveMasquerade(request, previous, &masquerade);
+  status.Update(RemoveMacSpoofCheck(request, &spoof_check));
   status.Update(RemovePodVeth(request, previous));
   // Addresses to which something still refers stay reserved; DEL comes again.
   RETURN_IF_ERROR(status);
@@ -150,6 +193,11 @@ absl::Status Check(const PluginRequest& request) {
                    CheckPodInterface(ends.pod, request, *previous, "veth",
                                      /*prefix_by_gateway=*/false));
   RETURN_IF_ERROR(CheckPort(ends.node, config, pod, *previous));
+  if (config.mac_spoof_check) {
+    const PodAttachment attachment{request.container_id, request.ifname};
+    RETURN_IF_ERROR(
+        CheckMacSpoofCheck(attachment, pod, *previous, config.bridge));
+  }
   return config.interface.ip_masq ? CheckMasquerade(request, *previous)
                                   : absl::OkStatus();
 }

@@ -295,6 +295,45 @@ TEST_F(BridgeKernelTest, PodsOfOneVlanSeeEachOther) {
   EXPECT_THAT(node().GetLink("br0.7"), IsOk());  // others use it
 }
 
+TEST_F(BridgeKernelTest, APodCannotUseAnotherMacAddress) {
+  const std::string a = world_.AddPod("a"), b = world_.AddPod("b");
+  const std::string config =
+      Config(R"("isGateway": true, "macspoofchk": true)");
+  PluginAnswer answer = Add(a, config, "pod-a");
+  Add(b, config, "pod-b");
+  EXPECT_EQ(*Talk(a, b, "10.88.0.3"), "10.88.0.2");
+  const PluginCall check{"CHECK", WithPrevResult(config, answer.json), a,
+                         "pod-a"};
+  EXPECT_EQ(world_.Run("bridge", check).out, "");
+
+  Netlink inside = world_.PodLink(a);
+  const Link link = *inside.GetLink("eth0");
+  ASSERT_THAT(inside.ChangeLink(
+                  link.index, {.mac = *MacAddress::Parse("02:00:00:00:00:66")}),
+              IsOk());
+  EXPECT_THAT(Talk(a, b, "10.88.0.3"), Not(IsOk()));
+  ASSERT_THAT(inside.ChangeLink(link.index, {.mac = link.mac}), IsOk());
+  EXPECT_THAT(Talk(a, b, "10.88.0.3"), IsOk());
+
+  world_.Unpin(a, /*keep=*/true);
+  EXPECT_EQ(world_.Run("bridge", {"DEL", config, a, "pod-a"}).exit_code, 0);
+  EXPECT_THAT(world_.Ruleset(), Not(HasSubstr("pod-a")));
+  EXPECT_THAT(world_.Ruleset(), HasSubstr("pod-b"));
+  EXPECT_EQ(world_.Run("bridge", {"DEL", config, b, "pod-b"}).exit_code, 0);
+  EXPECT_EQ(world_.Ruleset(), "");
+}
+
+TEST_F(BridgeKernelTest, CheckFindsAMissingCheckOfMacAddresses) {
+  const std::string pod = world_.AddPod("a");
+  PluginAnswer answer = Add(pod, Layer2Config(""));
+  EXPECT_THAT(
+      Error(
+          {"CHECK",
+           WithPrevResult(Layer2Config(R"("macspoofchk": true)"), answer.json),
+           pod}),
+      HasSubstr("macspoofchk: nothing checks the MAC addresses of veth"));
+}
+
 TEST_F(BridgeKernelTest, CheckFindsWhatIsWrong) {
   const std::string pod = world_.AddPod("a");
   const std::string config =
