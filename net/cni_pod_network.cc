@@ -3,17 +3,23 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "net/cni/cache.h"
+#include "net/cni/chain.h"
 #include "net/cni/config_dir.h"
 #include "net/cni/exec.h"
+#include "net/cni/json.h"
+#include "net/cni/ledger.h"
 #include "net/cni/network_config.h"
 #include "net/cni/versions.h"
+#include "net/cni_garbage.h"
+#include "net/cni_leases.h"
 #include "net/cni_membership.h"
+#include "net/cni_node.h"
 #include "net/cni_request.h"
+#include "net/cni_teardown.h"
 #include "net/netns/netns.h"
 #include "net/netns/netns_pins.h"
 #include "runtime/base/rollback.h"
@@ -45,20 +51,37 @@ absl::Status ExpectNetns(const std::string& path) {
       absl::StrCat("netns_path: ", status.message()));
 }
 
+// Of the chain's plugins, then of those that these call for addresses.
+std::vector<std::string> TypesOf(const CniNetworkConfig& network) {
+  std::vector<std::string> types;
+  std::vector<std::string> ipam_types;
+  for (const CniPluginConfig& plugin : network.plugins) {
+    types.push_back(plugin.type);
+    const CniJson* ipam = FindCniMember(plugin.config, "ipam");
+    if (ipam == nullptr) continue;
+    std::string type = CniStringMember(*ipam, "type").value_or("");
+    if (!type.empty()) ipam_types.push_back(std::move(type));
+  }
+  types.insert(types.end(), ipam_types.begin(), ipam_types.end());
+  return types;
+}
+
 class CniPodNetwork : public PodNetwork {
  public:
   CniPodNetwork(const CniPodNetworkOptions& options,
                 std::optional<Netns> node_netns)
-      : node_netns_(std::move(node_netns)),
+      : node_(std::move(node_netns)),
         pins_(options.netns_dir, options.cache_dir + "/netns"),
         configs_(options.config_dir),
         cache_(options.cache_dir),
+        ledger_(options.cache_dir),
         exec_({.plugin_dirs = options.plugin_dirs,
-               .netns_fd = node_netns_.has_value() ? node_netns_->fd() : -1,
+               .netns_fd = node_.netns_fd(),
                .timeout = options.plugin_timeout,
                .observer = options.observer}),
         versions_(&exec_),
-        memberships_(&configs_, &cache_, &exec_, &versions_) {}
+        memberships_(&configs_, &cache_, &exec_, &versions_),
+        teardown_(&memberships_, &exec_, &node_) {}
 
   absl::Status Start() { return pins_.ForgetMissing(); }
 
@@ -92,21 +115,29 @@ class CniPodNetwork : public PodNetwork {
  private:
   absl::StatusOr<std::vector<CniMembership>> PlanMemberships(
       const PodNetworkRequest& request);
-  absl::Status DetachOne(const PodNetworkRequest& request, size_t index);
+  struct Departure {
+    std::vector<CniMembership> memberships;
+    std::vector<absl::Status> outcomes;
+  };
+  Departure PlanDeparture(const PodNetworkRequest& request);
+  PluginInfo Describe(const std::string& type);
 
-  const std::optional<Netns> node_netns_;
+  const CniNode node_;
   NetnsPins pins_;
   CniConfigDir configs_;
   const CniCache cache_;
+  const CniLedger ledger_;
   const CniExec exec_;
   CniVersions versions_;
   CniMemberships memberships_;
+  CniTeardown teardown_;
 };
 
 absl::StatusOr<std::vector<InterfaceStatus>> CniPodNetwork::Attach(
     const PodNetworkRequest& request) {
   ASSIGN_OR_RETURN(std::vector<CniMembership> memberships,
                    PlanMemberships(request));
+  RETURN_IF_ERROR(ledger_.Add(request.pod_id), "write ledger");
   std::vector<InterfaceStatus> interfaces;
   Rollback rollback;
   for (size_t i = 0; i < memberships.size(); ++i) {
@@ -140,28 +171,46 @@ absl::StatusOr<std::vector<CniMembership>> CniPodNetwork::PlanMemberships(
 }
 
 absl::Status CniPodNetwork::Detach(const PodNetworkRequest& request) {
-  RETURN_IF_ERROR(ValidatePodNetworkRequest(request));
-  std::vector<absl::Status> outcomes;
-  for (size_t i = request.networks.size(); i-- > 0;) {
-    outcomes.push_back(
-        Annotate(DetachOne(request, i), Named(request.networks[i].network)));
-  }
-  return JoinErrors(absl::OkStatus(), outcomes);
+  return DetachMany({request}).front();
 }
 
-absl::Status CniPodNetwork::DetachOne(const PodNetworkRequest& request,
-                                      size_t index) {
-  ASSIGN_OR_RETURN(std::optional<CniMembership> membership,
-                   memberships_.Recall(request, index));
-  if (!membership.has_value()) return absl::OkStatus();
-  return memberships_.Leave(*membership);
+// A pod's memberships in the order in which they are to end, and what is known
+// to fail.
+CniPodNetwork::Departure CniPodNetwork::PlanDeparture(
+    const PodNetworkRequest& request) {
+  Departure departure;
+  departure.outcomes = {ValidatePodNetworkRequest(request)};
+  if (!departure.outcomes.front().ok()) return departure;
+  for (size_t i = request.networks.size(); i-- > 0;) {
+    absl::StatusOr<std::optional<CniMembership>> membership =
+        memberships_.Recall(request, i);
+    if (!membership.ok()) {
+      departure.outcomes.push_back(
+          Annotate(membership.status(), Named(request.networks[i].network)));
+    } else if (membership->has_value()) {
+      departure.memberships.push_back(**std::move(membership));
+    }
+  }
+  return departure;
 }
 
 std::vector<absl::Status> CniPodNetwork::DetachMany(
     const std::vector<PodNetworkRequest>& requests) {
-  std::vector<absl::Status> outcomes;
+  std::vector<std::vector<CniMembership>> pods;
+  std::vector<std::vector<absl::Status>> known;
   for (const PodNetworkRequest& request : requests) {
-    outcomes.push_back(Detach(request));
+    Departure departure = PlanDeparture(request);
+    pods.push_back(std::move(departure.memberships));
+    known.push_back(std::move(departure.outcomes));
+  }
+  std::vector<std::vector<absl::Status>> left = teardown_.Leave(pods);
+  std::vector<absl::Status> outcomes;
+  for (size_t pod = 0; pod < pods.size(); ++pod) {
+    for (size_t i = 0; i < pods[pod].size(); ++i) {
+      left[pod][i] = Annotate(left[pod][i], Named(pods[pod][i].network->name));
+    }
+    outcomes.push_back(
+        JoinErrors(JoinErrors(absl::OkStatus(), known[pod]), left[pod]));
   }
   return outcomes;
 }
@@ -183,52 +232,48 @@ absl::StatusOr<NetworkDetail> CniPodNetwork::DescribeNetwork(
   detail.info = network.info;
   if (network.config == nullptr) return detail;
   detail.config = network.config->text;
-  for (const CniPluginConfig& plugin : network.config->plugins) {
-    PluginInfo info;
-    info.type = plugin.type;
-    absl::StatusOr<std::string> path = exec_.Find(plugin.type);
-    if (path.ok()) {
-      info.path = *std::move(path);
-    } else {
-      info.error = std::string(path.status().message());
-    }
-    detail.plugins.push_back(std::move(info));
+  for (const std::string& type : TypesOf(*network.config)) {
+    detail.plugins.push_back(Describe(type));
   }
+  detail.status = StatusCniChain(exec_, *network.config);
   ASSIGN_OR_RETURN(std::vector<CniCacheEntry> entries, cache_.List());
   std::set<std::string> pods;
   for (const CniCacheEntry& entry : entries) {
     if (entry.network == name) pods.insert(entry.attachment.container_id);
   }
   detail.attached_pod_ids.assign(pods.begin(), pods.end());
+  // Ranges that host-local would refuse are for its own ADD to tell.
+  detail.pools =
+      AddressPoolsOf(*network.config).value_or(std::vector<AddressPoolInfo>());
   return detail;
+}
+
+PluginInfo CniPodNetwork::Describe(const std::string& type) {
+  PluginInfo info;
+  info.type = type;
+  info.path = exec_.Find(type).value_or("");
+  absl::StatusOr<std::vector<std::string>> versions = versions_.Of(type);
+  if (versions.ok()) {
+    info.versions = *std::move(versions);
+  } else {
+    info.error = std::string(versions.status().message());
+  }
+  return info;
 }
 
 std::vector<GarbageItem> CniPodNetwork::CollectGarbage(
     const std::vector<PodNetworkRequest>& alive, bool dry_run) {
   std::set<std::string> pods;
   for (const PodNetworkRequest& request : alive) pods.insert(request.pod_id);
-  std::vector<GarbageItem> items;
-  std::vector<CniCacheEntry> entries =
-      cache_.List().value_or(std::vector<CniCacheEntry>());
-  for (const CniCacheEntry& entry : entries) {
-    const CniAttachment& attachment = entry.attachment;
-    if (pods.count(attachment.container_id) > 0) continue;
-    PodNetworkRequest request;
-    request.pod_id = attachment.container_id;
-    request.networks = {{entry.network, attachment.ifname}};
-    items.push_back({"attachment",
-                     absl::StrCat(entry.network, " ", attachment.container_id,
-                                  " ", attachment.ifname),
-                     "its pod does not exist",
-                     dry_run ? absl::OkStatus() : Detach(request)});
-  }
-  for (const std::string& pod_id :
-       pins_.List().value_or(std::vector<std::string>())) {
-    if (pods.count(pod_id) > 0) continue;
-    items.push_back({"netns", pins_.PinPath(pod_id), "its pod does not exist",
-                     dry_run ? absl::OkStatus() : pins_.Remove(pod_id)});
-  }
-  return items;
+  CniGarbage garbage({.memberships = memberships_,
+                      .teardown = teardown_,
+                      .configs = configs_,
+                      .cache = cache_,
+                      .ledger = ledger_,
+                      .pins = pins_,
+                      .node = node_},
+                     std::move(pods), dry_run);
+  return garbage.Collect();
 }
 
 }  // namespace

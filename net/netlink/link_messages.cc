@@ -122,6 +122,12 @@ NlMessage GetLinkMessage(int index) {
   return message;
 }
 
+NlMessage ListLinksMessage() {
+  NlMessage message(RTM_GETLINK, NLM_F_DUMP, LinkHeader());
+  message.PutU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  return message;
+}
+
 absl::StatusOr<Link> ParseLink(const NlReply& reply) {
   const auto* header = reply.FamilyHeader<ifinfomsg>();
   if (reply.type() != RTM_NEWLINK || header == nullptr) {

@@ -17,6 +17,7 @@ namespace davit {
 
 NlMessage GetLinkMessage(const std::string& name);
 NlMessage GetLinkMessage(int index);
+NlMessage ListLinksMessage();  // as a dump
 // Reads an RTM_NEWLINK. Internal if it is malformed.
 absl::StatusOr<Link> ParseLink(const NlReply& reply);
 

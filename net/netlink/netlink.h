@@ -65,6 +65,8 @@ class Netlink {
   // NotFound if there is none. A name may be an alternative one.
   absl::StatusOr<Link> GetLink(const std::string& name);
   absl::StatusOr<Link> GetLink(int index);
+  // All links of the namespace.
+  absl::StatusOr<std::vector<Link>> ListLinks();
 
   // AlreadyExists if either name is taken in its namespace.
   absl::Status AddVethPair(const VethPair& pair);

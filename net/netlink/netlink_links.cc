@@ -73,6 +73,20 @@ absl::StatusOr<Link> Netlink::GetLink(int index) {
                  absl::StrFormat("RTM_GETLINK %d", index));
 }
 
+absl::StatusOr<std::vector<Link>> Netlink::ListLinks() {
+  NlMessage message = ListLinksMessage();
+  std::vector<Link> links;
+  RETURN_IF_ERROR(socket_.Dump(
+      message, "RTM_GETLINK dump",
+      [&](const NlReply& reply) {
+        absl::StatusOr<Link> link = ParseLink(reply);
+        if (link.ok()) links.push_back(*std::move(link));
+        return true;
+      },
+      [&] { links.clear(); }));
+  return links;
+}
+
 absl::Status Netlink::AddVethPair(const VethPair& pair) {
   NlMessage message = CreateVethMessage(pair);
   return socket_.Execute(
