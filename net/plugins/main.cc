@@ -8,11 +8,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-&davit::kBandwidthPlugin, &davit::kBridgePlugin, &davit::kHostLocalPlugin,
-    &davit::kLoopbackPlugin, &davit::kMacvlanPlugin, &davit::kPtpPlugin,
-    &davit::kStaticPlugin, &davit::kTuningPlugin
-}
-;
+#include "net/plugins/bandwidth.h"
+#include "net/plugins/bridge.h"
 #include "net/plugins/host_local.h"
 #include "net/plugins/loopback.h"
 #include "net/plugins/macvlan.h"

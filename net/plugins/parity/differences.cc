@@ -6,6 +6,7 @@ const std::vector<ParityDifference>& EverywhereDifferences() {
   static const auto* const kDifferences = new std::vector<ParityDifference>{
       {"(after/)?file/.*/mode",
        "files are for their owner only, as in Go's later releases"},
+      {"(after/)?file/.*/.index", "who holds what, where leases are many"},
       {"(pod|node)/link/[^/]*/txqlen",
        "veths keep the kernel's queue length, which a qdisc put on them needs; "
        "Go's library says 0"},
