@@ -44,9 +44,11 @@ struct Link {
   // Unset for links without a 48-bit address.
   std::optional<MacAddress> mac;
   uint32_t mtu = 0;
-  bool up = false;           // administratively (IFF_UP)
-  bool operational = false;  // can pass packets (IF_OPER_UP, RFC 2863)
-  bool promiscuous = false;  // by request (IFF_PROMISC)
+  bool up = false;               // administratively (IFF_UP)
+  bool operational = false;      // can pass packets (IF_OPER_UP, RFC 2863)
+  bool promiscuous = false;      // by request (IFF_PROMISC)
+  bool all_multicast = false;    // likewise (IFF_ALLMULTI)
+  uint32_t tx_queue_length = 0;  // packets
   // Of a veth's other end, in that end's namespace; of a macvlan's master.
   int peer_index = 0;
   int master_index = 0;  // of the bridge that it is a port of; 0: none
@@ -92,9 +94,12 @@ struct MacvlanSpec {
 struct LinkChange {
   std::optional<bool> up;
   std::optional<bool> promiscuous;
+  std::optional<bool> all_multicast;
   std::optional<std::string> name;  // only while it is down
   std::optional<std::string> alias;
   std::optional<MacAddress> mac;
+  std::optional<uint32_t> mtu;
+  std::optional<uint32_t> tx_queue_length;
   std::optional<uint32_t> group;
 };
 

@@ -142,6 +142,8 @@ absl::StatusOr<Link> ParseLink(const NlReply& reply) {
   link.mtu = attributes.U32(IFLA_MTU).value_or(0);
   link.up = (header->ifi_flags & IFF_UP) != 0;
   link.promiscuous = (header->ifi_flags & IFF_PROMISC) != 0;
+  link.all_multicast = (header->ifi_flags & IFF_ALLMULTI) != 0;
+  link.tx_queue_length = attributes.U32(IFLA_TXQLEN).value_or(0);
   constexpr char kOperational = 6;  // IF_OPER_UP, an enumerator of linux/if.h
   link.operational =
       attributes.Bytes(IFLA_OPERSTATE) == absl::string_view(&kOperational, 1);
@@ -223,12 +225,17 @@ NlMessage ChangeLinkMessage(int index, const LinkChange& change) {
   };
   set_flag(change.up, IFF_UP);
   set_flag(change.promiscuous, IFF_PROMISC);
+  set_flag(change.all_multicast, IFF_ALLMULTI);
   NlMessage message(RTM_NEWLINK, 0, header);
   if (change.name.has_value()) message.PutString(IFLA_IFNAME, *change.name);
   if (change.alias.has_value()) {
     message.Put(IFLA_IFALIAS, change.alias->data(), change.alias->size());
   }
   PutMac(change.mac, &message);
+  if (change.mtu.has_value()) message.PutU32(IFLA_MTU, *change.mtu);
+  if (change.tx_queue_length.has_value()) {
+    message.PutU32(IFLA_TXQLEN, *change.tx_queue_length);
+  }
   if (change.group.has_value()) message.PutU32(IFLA_GROUP, *change.group);
   return message;
 }

@@ -23,11 +23,18 @@ std::string Describe(int index, const LinkChange& change) {
   if (change.promiscuous.has_value()) {
     absl::StrAppend(&what, " promisc ", *change.promiscuous ? "on" : "off");
   }
+  if (change.all_multicast.has_value()) {
+    absl::StrAppend(&what, " allmulti ", *change.all_multicast ? "on" : "off");
+  }
   if (change.name.has_value()) {
     absl::StrAppend(&what, " name \"", *change.name, "\"");
   }
   if (change.mac.has_value()) {
     absl::StrAppend(&what, " address ", change.mac->ToString());
+  }
+  if (change.mtu.has_value()) absl::StrAppend(&what, " mtu ", *change.mtu);
+  if (change.tx_queue_length.has_value()) {
+    absl::StrAppend(&what, " txqlen ", *change.tx_queue_length);
   }
   if (change.group.has_value()) {
     absl::StrAppend(&what, " group ", *change.group);

@@ -1,0 +1,24 @@
+#include "net/plugins/parity/differences.h"
+
+namespace davit::testing {
+
+const std::vector<ParityDifference>& EverywhereDifferences() {
+  static const auto* const kDifferences = new std::vector<ParityDifference>{
+      {"(after/)?file/.*/mode",
+       "files are for their owner only, as in Go's later releases"},
+      {"(after/)?file/.*/.index", "who holds what, where leases are many"},
+      {"(pod|node)/link/[^/]*/txqlen",
+       "veths keep the kernel's queue length, which a qdisc put on them needs; "
+       "Go's library says 0"},
+      {"node/link/VETH/ifalias", "ours tells whose the link is"},
+      {"(pod|node)/addr/.*/noprefixroute",
+       "Go's adds the address with its route and deletes the route"},
+      {"(pod|node)/addr/.*/nodad",
+       "leases make an address unique: nobody is asked for it"},
+      {"(pod|node)/sys/net/ipv6/conf/(VETH|eth0)/accept_dad",
+       "so that link-local addresses can be used at once too"},
+  };
+  return *kDifferences;
+}
+
+}  // namespace davit::testing
