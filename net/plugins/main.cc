@@ -13,13 +13,14 @@
 #include "net/plugins/loopback.h"
 #include "net/plugins/macvlan.h"
 #include "net/plugins/plugin_main.h"
+#include "net/plugins/portmap.h"
 #include "net/plugins/ptp.h"
 #include "runtime/base/file.h"
 
 int main(int argc, char** argv) {
   const davit::Plugin* const plugins[] = {
-      &davit::kBridgePlugin, &davit::kHostLocalPlugin, &davit::kLoopbackPlugin,
-      &davit::kMacvlanPlugin, &davit::kPtpPlugin};
+      &davit::kBridgePlugin,  &davit::kHostLocalPlugin, &davit::kLoopbackPlugin,
+      &davit::kMacvlanPlugin, &davit::kPortmapPlugin,   &davit::kPtpPlugin};
   const char* path = argc > 0 ? argv[0] : "";
   const char* slash = strrchr(path, '/');
   const std::string name = slash == nullptr ? path : slash + 1;
