@@ -333,7 +333,7 @@ TEST_F(PortmapKernelTest, PodsDoNotReachWhatListensOnTheNodesLoopback) {
     return WriteKernelFile("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1");
   }),
               IsOk());
-  Route route;
+  LinkRoute route;
   route.index = inside.GetLink("eth0")->index;
   route.destination = Prefix("127.0.0.9/32");
   route.gateway = Ip("172.16.28.1");
