@@ -4,6 +4,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <string.h>
 
 #include <algorithm>
 #include <optional>
@@ -88,6 +89,20 @@ void AppendElements(int type, int flags, const NftTable& table,
   }
 }
 
+// A set's user data in libnftnl's form (udata.h), without which nft(8) takes
+// the key for big-endian and prints names backwards: the record
+// NFTNL_UDATA_SET_KEYBYTEORDER with nft's BYTEORDER_HOST_ENDIAN.
+void PutHostByteOrder(NlMessage* message) {
+  struct {
+    uint8_t type = 0;
+    uint8_t size = sizeof(uint32_t);
+    uint8_t value[sizeof(uint32_t)];
+  } record;
+  const uint32_t host_endian = 1;
+  memcpy(record.value, &host_endian, sizeof(host_endian));
+  message->Put(NFTA_SET_USERDATA, &record, sizeof(record));
+}
+
 std::string ParseData(const nlattr* nest) {
   NlAttributes data(nest, NFTA_DATA_MAX);
   if (auto value = data.Bytes(NFTA_DATA_VALUE)) return std::string(*value);
@@ -145,6 +160,7 @@ NlMessage CreateSetMessage(const NftTable& table, const NftSet& set,
     message.PutBigEndian32(NFTA_SET_DATA_LEN, set.data_size);
   }
   message.PutBigEndian32(NFTA_SET_ID, id);
+  if (set.key_type == kNftInterfaceName) PutHostByteOrder(&message);
   return message;
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/plugins/bridge.h"
+#include "net/plugins/firewall_plugin.h"
 #include "net/plugins/host_local.h"
 #include "net/plugins/loopback.h"
 #include "net/plugins/macvlan.h"
@@ -19,8 +20,10 @@
 
 int main(int argc, char** argv) {
   const davit::Plugin* const plugins[] = {
-      &davit::kBridgePlugin,  &davit::kHostLocalPlugin, &davit::kLoopbackPlugin,
-      &davit::kMacvlanPlugin, &davit::kPortmapPlugin,   &davit::kPtpPlugin};
+      &davit::kBridgePlugin,    &davit::kFirewallPlugin,
+      &davit::kHostLocalPlugin, &davit::kLoopbackPlugin,
+      &davit::kMacvlanPlugin,   &davit::kPortmapPlugin,
+      &davit::kPtpPlugin};
   const char* path = argc > 0 ? argv[0] : "";
   const char* slash = strrchr(path, '/');
   const std::string name = slash == nullptr ? path : slash + 1;

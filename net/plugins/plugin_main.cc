@@ -119,7 +119,14 @@ const char* FirstVersionOf(const std::string& command) {
   return kImplicitCniVersion;
 }
 
-absl::Status CheckVersion(const std::string& command,
+std::vector<std::string> VersionsOf(const Plugin& plugin) {
+  std::vector<std::string> versions = SupportedCniVersions();
+  versions.erase(versions.begin(), std::find(versions.begin(), versions.end(),
+                                             plugin.first_version));
+  return versions;
+}
+
+absl::Status CheckVersion(const Plugin& plugin, const std::string& command,
                           const std::string& version) {
   absl::StatusOr<bool> allowed =
       CniVersionAtLeast(version, FirstVersionOf(command));
@@ -128,11 +135,14 @@ absl::Status CheckVersion(const std::string& command,
         CniErrorCode::kIncompatibleVersion,
         absl::StrFormat("config version does not allow %s", command));
   }
-  if (IsSupportedCniVersion(version)) return absl::OkStatus();
-  return CniError(
-      CniErrorCode::kIncompatibleVersion, "incompatible CNI versions",
-      absl::StrFormat("config is \"%s\", plugin supports [\"%s\"]", version,
-                      absl::StrJoin(SupportedCniVersions(), "\" \"")));
+  const std::vector<std::string> versions = VersionsOf(plugin);
+  if (std::find(versions.begin(), versions.end(), version) != versions.end()) {
+    return absl::OkStatus();
+  }
+  return CniError(CniErrorCode::kIncompatibleVersion,
+                  "incompatible CNI versions",
+                  absl::StrFormat("config is \"%s\", plugin supports [\"%s\"]",
+                                  version, absl::StrJoin(versions, "\" \"")));
 }
 
 // Nothing may be configured, or deleted, in the node's own namespace as if it
@@ -201,7 +211,7 @@ absl::StatusOr<std::string> Execute(const Plugin& plugin,
     return InvalidEnvironment(
         absl::StrCat("unknown CNI_COMMAND: ", env.command));
   }
-  RETURN_IF_ERROR(CheckVersion(env.command, request.cni_version));
+  RETURN_IF_ERROR(CheckVersion(plugin, env.command, request.cni_version));
   if (plugin.uses_netns && (env.command == "ADD" || env.command == "DEL")) {
     RETURN_IF_ERROR(CheckNetns(env));
   }
@@ -217,16 +227,16 @@ std::string FormatError(const absl::Status& status) {
 }
 
 PluginOutput About(const Plugin& plugin) {
-  return {0, "",
-          absl::StrFormat("CNI %s plugin of davit\n"
-                          "CNI protocol versions supported: %s\n",
-                          plugin.type,
-                          absl::StrJoin(SupportedCniVersions(), ", "))};
+  return {
+      0, "",
+      absl::StrFormat("CNI %s plugin of davit\n"
+                      "CNI protocol versions supported: %s\n",
+                      plugin.type, absl::StrJoin(VersionsOf(plugin), ", "))};
 }
 
-PluginOutput Version() {
+PluginOutput Version(const Plugin& plugin) {
   Json json = {{"cniVersion", SupportedCniVersions().back()},
-               {"supportedVersions", SupportedCniVersions()}};
+               {"supportedVersions", VersionsOf(plugin)}};
   return {0, json.dump() + "\n", ""};
 }
 
@@ -240,7 +250,7 @@ PluginOutput RunPlugin(const Plugin& plugin, const PluginInput& input) {
       input.getenv("CNI_NETNS_OVERRIDE")};
   if (env.command.empty()) return About(plugin);
   // Runtimes ask for the version with dummies for all the rest.
-  if (env.command == "VERSION") return Version();
+  if (env.command == "VERSION") return Version(plugin);
   absl::StatusOr<std::string> result = Execute(plugin, env, input);
   if (!result.ok()) return {1, FormatError(result.status()), ""};
   return {0, *std::move(result), ""};

@@ -140,8 +140,8 @@ PluginWorld::PluginWorld() {
   const std::string binary = OurBinary();
   Require(MakeDirectories(our_plugins()).ok(), our_plugins());
   Require(MakeDirectories(path("netns")).ok(), "netns directory");
-  for (const char* type :
-       {"bridge", "host-local", "loopback", "macvlan", "portmap", "ptp"}) {
+  for (const char* type : {"bridge", "firewall", "host-local", "loopback",
+                           "macvlan", "portmap", "ptp"}) {
     std::string link = absl::StrCat(our_plugins(), "/", type);
     Require(symlink(binary.c_str(), link.c_str()) == 0, link);
   }

@@ -111,7 +111,7 @@ void TestNode::InstallBinaries() {
       Runfile("runtime/boot/davit-shim"), " ", Runfile("runtime/app/davit-app"),
       " ", dir_ / "libexec", "\n", "cp -L ", Runfile("net/plugins/davit-cni"),
       " ", dir_ / "libexec/cni/davit-cni", "\n",
-      "for p in bridge host-local loopback macvlan portmap ptp; do ln -s "
+      "for p in bridge firewall host-local loopback macvlan portmap ptp; do ln -s "
       "davit-cni ",
       dir_ / "libexec/cni", "/$p; done\n"));
   EXPECT_EQ(r.code, 0) << r.err;
