@@ -17,6 +17,9 @@ namespace {
 
 constexpr int kMaxDumpRestarts = 16;
 
+// A batch of this size fits into any socket's buffer.
+constexpr size_t kAlwaysFits = 64 << 10;
+
 // NLMSGERR_ATTR_MSG of an acknowledgement, or nothing. With NETLINK_CAP_ACK the
 // attributes follow the request's header directly (netlink(7)).
 std::string ExtendedAck(const nlmsghdr* header) {
@@ -228,15 +231,30 @@ absl::Status NlSocket::Dump(NlMessage& message, absl::string_view what,
                                              kMaxDumpRestarts, " times"));
 }
 
+// The kernel takes a request in one piece, and refuses (EMSGSIZE) one that is
+// longer than the socket's send buffer, 208 KiB by default. Its answers, which
+// are shorter, must find room as well (ENOBUFS).
+absl::Status NlSocket::MakeRoomFor(size_t size, absl::string_view what) {
+  if (size <= kAlwaysFits) return absl::OkStatus();
+  const int wanted = static_cast<int>(size * 2);
+  for (int option : {SO_SNDBUFFORCE, SO_RCVBUFFORCE}) {
+    if (setsockopt(fd_.get(), SOL_SOCKET, option, &wanted, sizeof(wanted)) <
+        0) {
+      return ErrnoError("%s: setsockopt(%d, %d)", what, option, wanted);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status NlSocket::ExecuteBatch(std::vector<NlMessage>& messages,
                                     absl::string_view what) {
   std::vector<char> bytes;
   for (size_t i = 0; i < messages.size(); ++i) {
-    bool inner = i > 0 && i + 1 < messages.size();
+    bool last_inner = i + 2 == messages.size();
     if (messages[i].overflow()) {
       return absl::InternalError(absl::StrCat(what, ": message too long"));
     }
-    Stamp(messages[i], inner ? NLM_F_ACK : 0);
+    Stamp(messages[i], last_inner ? NLM_F_ACK : 0);
     const nlmsghdr* header = messages[i].header();
     const char* data = reinterpret_cast<const char*>(header);
     bytes.insert(bytes.end(), data, data + header->nlmsg_len);
@@ -244,10 +262,12 @@ absl::Status NlSocket::ExecuteBatch(std::vector<NlMessage>& messages,
   }
   uint32_t begin = messages.front().header()->nlmsg_seq;
   uint32_t last = messages.back().header()->nlmsg_seq - 1;
+  RETURN_IF_ERROR(MakeRoomFor(bytes.size(), what));
   RETURN_IF_ERROR(Send(bytes.data(), bytes.size(), what));
-  // Every inner message is acknowledged, also after one has failed, so the
-  // acknowledgement of the last one ends the exchange. Only an error that
-  // concerns the whole batch is addressed to its beginning, and is alone.
+  // Errors of inner messages come whether asked for or not, and all messages
+  // are read also after one has failed, so the acknowledgement of the last one
+  // ends the exchange. Only an error that concerns the whole batch is addressed
+  // to its beginning, and is alone.
   absl::Status first_error;
   for (bool done = false; !done;) {
     RETURN_IF_ERROR(Receive(what));

@@ -20,8 +20,8 @@ namespace davit {
 // (Invalid peer)". One thread at a time.
 class NlSocket {
  public:
-  // `protocol` is NETLINK_ROUTE or NETLINK_NETFILTER. In the calling thread's
-  // network namespace.
+  // `protocol` is NETLINK_ROUTE, NETLINK_NETFILTER or NETLINK_SOCK_DIAG. In the
+  // calling thread's network namespace.
   static absl::StatusOr<NlSocket> Open(int protocol);
 
   NlSocket(NlSocket&&) = default;
@@ -51,6 +51,7 @@ class NlSocket {
  private:
   explicit NlSocket(UniqueFd fd) : fd_(std::move(fd)) {}
 
+  absl::Status MakeRoomFor(size_t size, absl::string_view what);
   absl::Status Send(const void* bytes, size_t size, absl::string_view what);
   // Receives one datagram into buffer_.
   absl::Status Receive(absl::string_view what);

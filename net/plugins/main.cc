@@ -10,10 +10,12 @@
 #include "absl/strings/str_cat.h"
 #include "net/plugins/bandwidth.h"
 #include "net/plugins/bridge.h"
+#include "net/plugins/firewall_plugin.h"
 #include "net/plugins/host_local.h"
 #include "net/plugins/loopback.h"
 #include "net/plugins/macvlan.h"
 #include "net/plugins/plugin_main.h"
+#include "net/plugins/portmap.h"
 #include "net/plugins/ptp.h"
 #include "net/plugins/static_ipam.h"
 #include "net/plugins/tuning.h"
@@ -22,8 +24,9 @@
 int main(int argc, char** argv) {
   const davit::Plugin* const plugins[] = {
       &davit::kBandwidthPlugin, &davit::kBridgePlugin,
-      &davit::kHostLocalPlugin, &davit::kLoopbackPlugin,
-      &davit::kMacvlanPlugin,   &davit::kPtpPlugin,
+      &davit::kFirewallPlugin,  &davit::kHostLocalPlugin,
+      &davit::kLoopbackPlugin,  &davit::kMacvlanPlugin,
+      &davit::kPortmapPlugin,   &davit::kPtpPlugin,
       &davit::kStaticPlugin,    &davit::kTuningPlugin};
   const char* path = argc > 0 ? argv[0] : "";
   const char* slash = strrchr(path, '/');

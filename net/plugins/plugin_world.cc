@@ -140,8 +140,9 @@ PluginWorld::PluginWorld() {
   const std::string binary = OurBinary();
   Require(MakeDirectories(our_plugins()).ok(), our_plugins());
   Require(MakeDirectories(path("netns")).ok(), "netns directory");
-  for (const char* type : {"bandwidth", "bridge", "host-local", "loopback",
-                           "macvlan", "ptp", "static", "tuning"}) {
+  for (const char* type :
+       {"bandwidth", "bridge", "firewall", "host-local", "loopback", "macvlan",
+        "portmap", "ptp", "static", "tuning"}) {
     std::string link = absl::StrCat(our_plugins(), "/", type);
     Require(symlink(binary.c_str(), link.c_str()) == 0, link);
   }

@@ -111,8 +111,8 @@ void TestNode::InstallBinaries() {
       Runfile("runtime/boot/davit-shim"), " ", Runfile("runtime/app/davit-app"),
       " ", dir_ / "libexec", "\n", "cp -L ", Runfile("net/plugins/davit-cni"),
       " ", dir_ / "libexec/cni/davit-cni", "\n",
-      "for p in bandwidth bridge host-local loopback macvlan ptp static "
-      "tuning; do ln -s davit-cni ",
+      "for p in bandwidth bridge firewall host-local loopback macvlan portmap "
+      "ptp static tuning; do ln -s davit-cni ",
       dir_ / "libexec/cni", "/$p; done\n"));
   EXPECT_EQ(r.code, 0) << r.err;
 }
