@@ -9,10 +9,12 @@
 
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "net/netlink/stable_hash.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/rollback.h"
@@ -23,6 +25,9 @@ namespace {
 
 constexpr char kLockFile[] = "lock";
 constexpr char kTemporary[] = ".tmp-lease";
+
+// The start of a lease's second name, see the class comment.
+constexpr char kOwnerName[] = ".owner-";
 
 // Go ends the line of the container's id like this.
 constexpr char kLineBreak[] = "\r\n";
@@ -48,6 +53,12 @@ std::string LastReservedName(int set) {
   return absl::StrCat("last_reserved_ip.", set);
 }
 
+// Of the container alone: a lease may name no interface.
+std::string OwnerNamePrefix(const LeaseOwner& owner) {
+  return absl::StrFormat("%s%016x-", kOwnerName,
+                         StableHash({owner.container_id}));
+}
+
 LeaseOwner ParseOwner(const std::string& content) {
   size_t end = content.find(kLineBreak);
   if (end == std::string::npos) return {content, ""};
@@ -68,6 +79,8 @@ absl::StatusOr<std::string> NetworkPath(const std::string& data_dir,
 
 absl::StatusOr<std::unique_ptr<DiskLeaseStore>> DiskLeaseStore::Open(
     const std::string& data_dir, const std::string& network) {
+  auto store = OpenExisting(data_dir, network);
+  if (!absl::IsNotFound(store.status())) return store;
   ASSIGN_OR_RETURN(std::string path, NetworkPath(data_dir, network));
   RETURN_IF_ERROR(MakeDirectories(path, 0755));
   return OpenExisting(data_dir, network);
@@ -104,27 +117,61 @@ std::string DiskLeaseStore::ReadSmallFile(const std::string& name) const {
   return std::string(absl::StripAsciiWhitespace(*content));
 }
 
-absl::StatusOr<std::vector<Lease>> DiskLeaseStore::List() {
+absl::Status DiskLeaseStore::ForEachEntry(
+    absl::FunctionRef<void(absl::string_view, uint64_t)> visit) const {
   UniqueFd fd(
       openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return ErrnoError("open(%s, O_DIRECTORY)", path_);
   DirectoryStream stream(fdopendir(fd.get()));
   if (stream == nullptr) return ErrnoError("fdopendir(%s)", path_);
   fd.Release();  // the stream's now
-
-  std::vector<Lease> leases;
   for (;;) {
     errno = 0;
     const dirent* entry = readdir(stream.get());
     if (entry == nullptr) break;
-    std::string name = entry->d_name;
-    absl::StatusOr<IpAddress> address = IpAddress::Parse(name);
-    if (!address.ok() || address->ToString() != name) continue;
-    std::string content = ReadSmallFile(name);
-    if (!content.empty()) leases.push_back({*address, ParseOwner(content)});
+    visit(entry->d_name, entry->d_ino);
   }
   if (errno != 0) return ErrnoError("readdir(%s)", path_);
+  return absl::OkStatus();
+}
+
+std::optional<Lease> DiskLeaseStore::ReadLease(const std::string& name) const {
+  absl::StatusOr<IpAddress> address = IpAddress::Parse(name);
+  if (!address.ok() || address->ToString() != name) return std::nullopt;
+  std::string content = ReadSmallFile(name);
+  if (content.empty()) return std::nullopt;
+  return Lease{*address, ParseOwner(content)};
+}
+
+absl::StatusOr<std::vector<Lease>> DiskLeaseStore::List() {
+  std::vector<Lease> leases;
+  RETURN_IF_ERROR(ForEachEntry([&](absl::string_view name, uint64_t) {
+    std::optional<Lease> lease = ReadLease(std::string(name));
+    if (lease.has_value()) leases.push_back(*std::move(lease));
+  }));
   return leases;
+}
+
+absl::StatusOr<std::vector<Lease>> DiskLeaseStore::ListOf(
+    const LeaseOwner& owner) {
+  const std::string own_names = OwnerNamePrefix(owner);
+  absl::flat_hash_set<uint64_t> others;                  // inodes
+  std::vector<std::pair<std::string, uint64_t>> leases;  // name and inode
+  RETURN_IF_ERROR(ForEachEntry([&](absl::string_view name, uint64_t inode) {
+    if (name[0] != '.') {
+      leases.emplace_back(name, inode);
+    } else if (absl::StartsWith(name, kOwnerName) &&
+               !absl::StartsWith(name, own_names)) {
+      others.insert(inode);
+    }
+  }));
+  std::vector<Lease> found;
+  for (const auto& [name, inode] : leases) {
+    if (others.contains(inode)) continue;
+    std::optional<Lease> lease = ReadLease(name);
+    if (lease.has_value()) found.push_back(*std::move(lease));
+  }
+  return LeasesOf(found, owner);
 }
 
 // True unless the name is free. The empty rest of a crashed Go plugin is
@@ -169,8 +216,9 @@ absl::StatusOr<bool> DiskLeaseStore::Reserve(const IpAddress& address,
     if (errno == EEXIST) return false;
     return ErrnoError("link(%s/%s, %s)", path_, kTemporary, name);
   }
-  rollback.Add("remove lease", [&] { return Remove(name); });
-  RETURN_IF_ERROR(Remove(kTemporary));
+  rollback.Add("remove lease", [&] { return Release(address); });
+  RETURN_IF_ERROR(
+      Rename(kTemporary, absl::StrCat(OwnerNamePrefix(owner), name)));
   RETURN_IF_ERROR(WriteNewFile(LastReservedName(set), name, O_TRUNC));
   rollback.Commit();
   return true;
@@ -183,8 +231,23 @@ absl::Status DiskLeaseStore::Remove(const std::string& name) {
   return absl::OkStatus();
 }
 
+absl::Status DiskLeaseStore::Rename(const std::string& from,
+                                    const std::string& to) {
+  if (renameat(directory_.get(), from.c_str(), directory_.get(), to.c_str()) <
+      0) {
+    return ErrnoError("rename(%s/%s, %s)", path_, from, to);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status DiskLeaseStore::Release(const IpAddress& address) {
-  return Remove(address.ToString());
+  const std::string name = address.ToString();
+  // The second name first: a lease without one is still found.
+  std::optional<Lease> lease = ReadLease(name);
+  if (lease.has_value()) {
+    RETURN_IF_ERROR(Remove(absl::StrCat(OwnerNamePrefix(lease->owner), name)));
+  }
+  return Remove(name);
 }
 
 std::optional<IpAddress> DiskLeaseStore::LastReserved(int set) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "runtime/base/status_macros.h"
+
 namespace davit {
 
 std::vector<Lease> LeasesOf(const std::vector<Lease>& leases,
@@ -15,6 +17,11 @@ std::vector<Lease> LeasesOf(const std::vector<Lease>& leases,
                          lease.owner.ifname == owner.ifname);
                });
   return found;
+}
+
+absl::StatusOr<std::vector<Lease>> LeaseStore::ListOf(const LeaseOwner& owner) {
+  ASSIGN_OR_RETURN(std::vector<Lease> leases, List());
+  return LeasesOf(leases, owner);
 }
 
 }  // namespace davit

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/ipam/disk_lease_store.h"
 #include "net/ipam/fake_lease_store.h"
@@ -88,6 +90,20 @@ TEST_P(LeaseStoreConformance, KeepsFamiliesAndOwnersApart) {
               UnorderedElementsAre(Lease{Ip("10.0.0.3"), second}));
 }
 
+TEST_P(LeaseStoreConformance, ListsTheLeasesOfOneOwner) {
+  ASSERT_OK_AND_ASSIGN(auto lock, store_->Lock());
+  ASSERT_THAT(store_->Reserve(Ip("10.0.0.2"), pod_, 0), IsOk());
+  ASSERT_THAT(store_->Reserve(Ip("10.0.0.3"), {"pod-2", "eth0"}, 0), IsOk());
+  ASSERT_THAT(store_->Reserve(Ip("10.0.0.4"), {"pod-1", "eth1"}, 0), IsOk());
+  ASSERT_THAT(store_->Reserve(Ip("fd00::2"), pod_, 1), IsOk());
+  ASSERT_OK_AND_ASSIGN(auto leases, store_->ListOf(pod_));
+  EXPECT_THAT(leases, UnorderedElementsAre(Lease{Ip("10.0.0.2"), pod_},
+                                           Lease{Ip("fd00::2"), pod_}));
+  ASSERT_THAT(store_->Release(Ip("10.0.0.2")), IsOk());
+  ASSERT_OK_AND_ASSIGN(leases, store_->ListOf(pod_));
+  EXPECT_THAT(leases, UnorderedElementsAre(Lease{Ip("fd00::2"), pod_}));
+}
+
 TEST_P(LeaseStoreConformance, ReleasesAndReusesAndToleratesAbsence) {
   ASSERT_OK_AND_ASSIGN(auto lock, store_->Lock());
   EXPECT_THAT(store_->Release(Ip("10.0.0.2")), IsOk());
@@ -154,7 +170,7 @@ TEST_F(DiskLeaseStoreTest, FilesAreGosByteForByte) {
   struct stat info;
   ASSERT_EQ(stat(File("172.16.28.2").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600u);
-  EXPECT_EQ(info.st_nlink, 1u);
+  EXPECT_EQ(info.st_nlink, 2u);  // and the name with the owner's hash
   EXPECT_FALSE(PathExists(File(".tmp-lease")));
   ASSERT_EQ(stat((directory_ / "net").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0755u);
@@ -206,6 +222,43 @@ TEST_F(DiskLeaseStoreTest, ALeftTemporaryThatIsALeaseIsNotHarmed) {
   ASSERT_EQ(link(File("10.0.0.2").c_str(), File(".tmp-lease").c_str()), 0);
   ASSERT_TRUE(Reserve("10.0.0.3"));
   EXPECT_EQ(ReadFile(File("10.0.0.2")).value(), "pod-1\r\neth0");
+}
+
+TEST_F(DiskLeaseStoreTest, ListOfKnowsLeasesThatHaveNoSecondName) {
+  ASSERT_TRUE(Reserve("10.0.0.2"));
+  Write("10.0.0.3", "pod-1\r\neth0");  // as Go writes it
+  Write("10.0.0.4", "pod-1");          // as old versions of it did
+  Write("10.0.0.5", "pod-2\r\neth0");
+  ASSERT_OK_AND_ASSIGN(auto lock, store_->Lock());
+  ASSERT_OK_AND_ASSIGN(auto leases, store_->ListOf(pod_));
+  EXPECT_THAT(leases,
+              UnorderedElementsAre(Lease{Ip("10.0.0.2"), pod_},
+                                   Lease{Ip("10.0.0.3"), pod_},
+                                   Lease{Ip("10.0.0.4"), {"pod-1", ""}}));
+}
+
+TEST_F(DiskLeaseStoreTest, ASecondNameThatOutlivedItsLeaseSaysNothing) {
+  ASSERT_TRUE(Reserve("10.0.0.2"));
+  // Somebody removed the lease by hand, and Go gave the address out again.
+  ASSERT_EQ(unlink(File("10.0.0.2").c_str()), 0);
+  Write("10.0.0.2", "pod-2\r\neth0");
+  ASSERT_OK_AND_ASSIGN(auto lock, store_->Lock());
+  ASSERT_OK_AND_ASSIGN(auto leases, store_->ListOf({"pod-2", "eth0"}));
+  EXPECT_EQ(leases.size(), 1u);
+  ASSERT_OK_AND_ASSIGN(leases, store_->ListOf(pod_));
+  EXPECT_THAT(leases, IsEmpty());
+}
+
+TEST_F(DiskLeaseStoreTest, ReleaseLeavesNoSecondName) {
+  ASSERT_TRUE(Reserve("10.0.0.2"));
+  ASSERT_OK_AND_ASSIGN(auto lock, store_->Lock());
+  ASSERT_THAT(store_->Release(Ip("10.0.0.2")), IsOk());
+  int owners = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(directory_ / "net")) {
+    owners += absl::StartsWith(entry.path().filename().string(), ".owner-");
+  }
+  EXPECT_EQ(owners, 0);
 }
 
 TEST_F(DiskLeaseStoreTest, FailedReservationLeavesNoLease) {

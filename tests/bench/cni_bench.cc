@@ -344,7 +344,7 @@ Options ParseOptions(int argc, char** argv) {
 std::string InstallOurs(const std::string& binary,
                         const std::string& directory) {
   if (!MakeDirectories(directory).ok()) Die(directory);
-  for (const char* type : {"ptp", "host-local"}) {
+  for (const char* type : {"ptp", "bridge", "host-local"}) {
     const std::string link = absl::StrCat(directory, "/", type);
     if (symlink(binary.c_str(), link.c_str()) < 0) Die(link);
   }
