@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,8 +56,9 @@ void Die(const std::string& why) {
 }
 
 void EnterBenchNode() {
-  if (unshare(CLONE_NEWNET) < 0) {
-    Die(absl::StrCat("unshare(CLONE_NEWNET): ", strerror(errno)));
+  if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
+      mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
+    Die(absl::StrCat("unshare(CLONE_NEWNET | CLONE_NEWNS): ", strerror(errno)));
   }
   RunTool({"/usr/sbin/ip", "link", "set", "lo", "up"});
 }

@@ -25,9 +25,9 @@ struct TimedCall {
 };
 
 // Moves the calling thread, and so the whole single-threaded program, into a
-// fresh network namespace that stands for the node, with lo up; everything
-// made in it goes with the process. Ends the program if the kernel refuses:
-// benchmarks need root.
+// fresh network namespace that stands for the node, with lo up, and a mount
+// namespace; everything made in them goes with the process. Ends the program if
+// the kernel refuses: benchmarks need root.
 void EnterBenchNode();
 
 // Puts this program and what it starts under SCHED_FIFO (sched(7)), so that

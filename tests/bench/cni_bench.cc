@@ -18,6 +18,7 @@
 #include "runtime/base/file.h"
 #include "tests/bench/bench_node.h"
 #include "tests/bench/cni_peers.h"
+#include "tests/bench/cni_teardown.h"
 #include "tests/bench/samples.h"
 #include "tests/support/temp_dir.h"
 
@@ -99,6 +100,7 @@ class Bench {
   void MeasureCases();
   void MeasureFullNode();
   void MeasureCrowds(int count);
+  void MeasureMassTeardown();
   double RunTogether(const std::string& command, const std::string& plugin,
                      std::vector<Attachment>* attachments, bool parse);
   void Judge(const Case& item, const PeerFigures& figures);
@@ -315,12 +317,26 @@ void Bench::MeasureCrowds(int count) {
   }
 }
 
+void Bench::MeasureMassTeardown() {
+  constexpr int kPods = 50;
+  const TeardownTimes times =
+      MeasureTeardown(programs_.data_dir + "-teardown", programs_.ours, kPods);
+  printf(
+      "\n%d pods detached by our runtime: one by one %.0f ms, at once %.0f "
+      "ms\n",
+      kPods, times.one_by_one, times.at_once);
+  // A few RCU waits, and 50 plugin processes.
+  verdicts_.AtMost("50 pods detached at once / one by one",
+                   times.at_once / times.one_by_one, 1.0 / 4);
+}
+
 void Bench::Main() {
   PrepareFloor(programs_);
   MeasureCases();
   if (!options_.quick) MeasureFullNode();
   MeasureCrowds(50);
   if (!options_.quick) MeasureCrowds(200);
+  MeasureMassTeardown();
   verdicts_.Print();
 }
 
