@@ -20,6 +20,10 @@ constexpr int kMaxDumpRestarts = 16;
 // A batch of this size fits into any socket's buffer.
 constexpr size_t kAlwaysFits = 64 << 10;
 
+// The kernel's are at most 32 KiB (netlink_dump() in af_netlink.c), but for the
+// single answer about a card with hundreds of virtual functions.
+constexpr size_t kMaxDatagram = 256 << 10;
+
 // NLMSGERR_ATTR_MSG of an acknowledgement, or nothing. With NETLINK_CAP_ACK the
 // attributes follow the request's header directly (netlink(7)).
 std::string ExtendedAck(const nlmsghdr* header) {
@@ -65,7 +69,7 @@ absl::Status StatusOfDone(const nlmsghdr* header, absl::string_view what) {
 
 // Calls `visit` for each message of a received datagram until it says stop.
 template <typename Visit>
-void ForEachMessage(const std::vector<char>& buffer, Visit visit) {
+void ForEachMessage(absl::string_view buffer, Visit visit) {
   const auto* header = reinterpret_cast<const nlmsghdr*>(buffer.data());
   auto left = static_cast<ssize_t>(buffer.size());
   for (; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
@@ -106,15 +110,18 @@ absl::Status NlSocket::Send(const void* bytes, size_t size,
 }
 
 absl::Status NlSocket::Receive(absl::string_view what) {
+  // Uninitialised, so that only what is received costs memory.
+  if (space_ == nullptr) space_.reset(new char[kMaxDatagram]);
   for (;;) {
-    // MSG_TRUNC with a null buffer tells the size of the next datagram.
-    ssize_t size = recv(fd_.get(), nullptr, 0, MSG_PEEK | MSG_TRUNC);
-    if (size >= 0) {
-      buffer_.resize(static_cast<size_t>(size));
-      size = recv(fd_.get(), buffer_.data(), buffer_.size(), 0);
+    // With MSG_TRUNC the size is the datagram's, even if the buffer is shorter.
+    ssize_t size = recv(fd_.get(), space_.get(), kMaxDatagram, MSG_TRUNC);
+    if (size > static_cast<ssize_t>(kMaxDatagram)) {
+      return absl::InternalError(absl::StrCat(what, ": netlink datagram of ",
+                                              size, " bytes, more than ",
+                                              kMaxDatagram));
     }
     if (size >= 0) {
-      buffer_.resize(static_cast<size_t>(size));
+      buffer_ = absl::string_view(space_.get(), static_cast<size_t>(size));
       NoteEndOfDump();
       return absl::OkStatus();
     }

@@ -2,6 +2,7 @@
 #define DAVIT_NET_NETLINK_NL_SOCKET_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,7 @@ class NlSocket {
 
   absl::Status MakeRoomFor(size_t size, absl::string_view what);
   absl::Status Send(const void* bytes, size_t size, absl::string_view what);
-  // Receives one datagram into buffer_.
+  // Receives one datagram: buffer_.
   absl::Status Receive(absl::string_view what);
   void NoteEndOfDump();
   absl::Status DrainUnfinishedDump(absl::string_view what);
@@ -67,7 +68,8 @@ class NlSocket {
   // The sequence number of a dump whose reader stopped early; 0 for none. The
   // kernel refuses (EBUSY) the next dump until it has been read to its end.
   uint32_t unfinished_dump_ = 0;
-  std::vector<char> buffer_;
+  std::unique_ptr<char[]> space_;
+  absl::string_view buffer_;  // the last datagram, in space_
 };
 
 }  // namespace davit
