@@ -96,7 +96,17 @@ PodSpec FullSpec() {
   spec.hostname = "till";
   spec.host_network = true;
   spec.termination_grace = absl::Seconds(0);
-  spec.dns_none = true;
+  spec.dns_policy = DnsPolicy::kNone;
+  spec.dns.domain = "corp.example";
+  spec.subdomain = "shop";
+  spec.host_aliases = {{"192.0.2.9", {"db", "db.example"}}};
+  spec.attachments = {{.name = "a",
+                       .interface = "front",
+                       .ips = {"10.1.2.3/24"},
+                       .mac = "02:00:00:00:00:01",
+                       .aliases = {"x"},
+                       .host_interface = "up7",
+                       .systemd_names = true}};
   spec.dns.nameservers = {"192.0.2.1"};
   spec.dns.search = {"example.org"};
   spec.dns.options = {"ndots:2", "edns0", "empty:"};
@@ -123,6 +133,8 @@ PodStatus FullStatus() {
   status.message = "message";
   status.started_at = At(10);
   status.finished_at = At(60);
+  status.host_ip = "192.0.2.1";
+  status.dns.nameservers = {"192.0.2.53"};
   status.exit = FullExit();
   status.interfaces = {{"default",
                         "eth0",
@@ -357,7 +369,7 @@ TEST(PodSpecFromProtoTest, FillsInDefaults) {
   EXPECT_EQ(spec.restart_policy, RestartPolicy::kAlways);
   EXPECT_EQ(spec.termination_grace, absl::Seconds(30));
   EXPECT_EQ(spec.containers[0].ports[0].protocol, "TCP");
-  EXPECT_FALSE(spec.dns_none);
+  EXPECT_EQ(spec.dns_policy, DnsPolicy::kDefault);
   EXPECT_TRUE(spec.networks.empty());
 }
 
