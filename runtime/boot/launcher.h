@@ -39,6 +39,9 @@ struct PodLimits {
 struct BootRequest {
   std::string pod_id;  // UUID: container_uuid, and machine-id if empty there
   std::string hostname;
+  // The pod's name for systemd-machined, where the host runs it; empty: it is
+  // not told.
+  std::string machine_name;
   std::string rootfs;                  // a mount point; submounts come along
   std::string netns_path;              // empty: the host's network
   std::vector<std::string> init_argv;  // empty: the root image's own systemd
@@ -122,6 +125,9 @@ struct PodListener {
   std::function<void()> on_ready;
   std::function<void(const std::string&)> on_status;  // STATUS= of its systemd
   std::function<void(const PodExit&)> on_exit;        // once
+  // Something beside the pod failed, and the pod goes on without it. Called in
+  // Start, on its thread.
+  std::function<void(const absl::Status&)> on_trouble;
 };
 
 // Boots systemd containers: runtime/boot's one header that agent/ sees.
@@ -156,8 +162,10 @@ class Launcher {
 };
 
 struct LauncherOptions {
-  std::string shim_path;                // the davit-shim binary
-  std::string cgroup_parent = "davit";  // directory below our own cgroup
+  std::string shim_path;  // the davit-shim binary
+  // The directory below our own cgroup; with a systemd as the host's PID 1 the
+  // slice (without ".slice") of the pods' scopes.
+  std::string cgroup_parent = "davit";
 };
 
 absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(

@@ -66,8 +66,10 @@ absl::Status CreateOnce(const CgroupDir& dir) {
   return absl::OkStatus();
 }
 
-absl::Status Enter(const std::string& directory) {
-  return WriteKernelFile(absl::StrCat(directory, "/cgroup.procs"), "0");
+// `pid` 0 is the calling process.
+absl::Status Enter(const std::string& directory, pid_t pid = 0) {
+  return WriteKernelFile(absl::StrCat(directory, "/cgroup.procs"),
+                         absl::StrCat(pid));
 }
 
 absl::Status Limit(const CgroupDir* dir, absl::string_view what,
@@ -142,6 +144,17 @@ absl::Status PodCgroup::Create() const {
   return absl::OkStatus();
 }
 
+absl::Status PodCgroup::CreateInScope(pid_t shim) const {
+  for (const CgroupDir& dir : dirs_) {
+    RETURN_IF_ERROR(MakeDirectory(dir.payload), "create cgroup");
+    RETURN_IF_ERROR(MakeDirectory(dir.supervisor), "create cgroup");
+    // First out of the base: on v2 nobody may sit beside controllers.
+    RETURN_IF_ERROR(Enter(dir.supervisor, shim), "move shim");
+    if (dir.hand_down) RETURN_IF_ERROR(HandDownControllers(dir.base));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status PodCgroup::SetLimits(const CgroupLimits& limits) const {
   if (limits.memory_max_bytes != 0) {
     const CgroupDir* dir = WithController("memory");
@@ -186,7 +199,7 @@ absl::Status PodCgroup::EnterSupervisor() const {
 
 absl::Status PodCgroup::LeaveSupervisor() const {
   for (const CgroupDir& dir : dirs_) {
-    if (!dir.supervisor.empty()) RETURN_IF_ERROR(Enter(dir.retreat));
+    if (!dir.retreat.empty()) RETURN_IF_ERROR(Enter(dir.retreat));
   }
   return absl::OkStatus();
 }
@@ -302,7 +315,9 @@ absl::Status PodCgroup::KillByFreezer(const std::string& directory,
 absl::Status PodCgroup::Remove() const {
   absl::Status result;
   for (const CgroupDir& dir : dirs_) {
-    result.Update(Annotate(RemoveCgroupTree(dir.base), "remove cgroup"));
+    const std::string& ours = dir.in_scope ? dir.payload : dir.base;
+    result.Update(Annotate(RemoveCgroupTree(ours), "remove cgroup"));
+    if (dir.in_scope) continue;
     // Stays while other pods are in it.
     rmdir(ParentOf(dir.base).c_str());
   }

@@ -36,7 +36,8 @@ struct CgroupUsage {
 //   <own_dir>/<parent>/<pod id>/payload      PID 1 and all below it
 //   <own_dir>/<parent>/<pod id>/supervisor   the shim
 //
-// v1 controllers other than name=systemd have the base only (payload == base).
+// v1 controllers other than name=systemd have the base only (payload == base),
+// except in a scope.
 // The payload is the root of the pod's cgroup namespace, so the pod cannot
 // reach its own limits.
 struct CgroupDir {
@@ -46,10 +47,13 @@ struct CgroupDir {
   std::string base;
   std::string payload;
   std::string supervisor;  // empty: none
-  // Where the shim steps to before it removes the base.
+  // Where the shim steps to before it removes the base; empty: nowhere.
   std::string retreat;
   // v2 is the only hierarchy: its controllers are handed down to the payload.
   bool hand_down = false;
+  // The base is a scope of the host's systemd (pod_scope.h), which makes and
+  // removes it and may limit it; ours is only what is below.
+  bool in_scope = false;
 
   bool Has(const std::string& controller) const;
   bool operator==(const CgroupDir&) const = default;
@@ -74,6 +78,9 @@ class PodCgroup {
 
   // mkdir of all of it; existing directories are taken over.
   absl::Status Create() const;
+  // The same in a scope: moves `shim`, which systemd has put into the base,
+  // into the supervisor.
+  absl::Status CreateInScope(pid_t shim) const;
   // FailedPrecondition names the limit that no controller can keep.
   absl::Status SetLimits(const CgroupLimits& limits) const;
 
@@ -99,7 +106,8 @@ class PodCgroup {
   absl::Status KillAll(absl::Duration timeout) const;
 
   // Removes everything, also what the pod made below, and the parent if that is
-  // empty now. OK if absent; FailedPrecondition if a process is left.
+  // empty now. OK if absent; FailedPrecondition if a process is left. In a
+  // scope only the payload: the rest goes with the unit.
   absl::Status Remove() const;
 
  private:

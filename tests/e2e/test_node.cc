@@ -18,6 +18,7 @@
 #include "runtime/base/subprocess.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/base/uuid.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -135,9 +136,9 @@ std::vector<std::string> TestNode::AgentArguments() const {
           "--cni-bin-dir",
           dir_ / "libexec/cni",
           "--cni-timeout",
-          "5s",
+          absl::FormatDuration(Patience(absl::Seconds(5))),
           "--ready-timeout",
-          "30s",
+          absl::FormatDuration(Patience(absl::Seconds(30))),
           "--node-netns",
           node_netns(),
           "--netns-dir",
@@ -158,7 +159,7 @@ void TestNode::StartAgent(const std::vector<std::string>& prefix) {
   absl::StatusOr<pid_t> pid = StartDetached(spec);
   ASSERT_TRUE(pid.ok()) << pid.status();
   agent_pid_ = *pid;
-  absl::Time deadline = absl::Now() + absl::Seconds(30);
+  absl::Time deadline = absl::Now() + Patience(absl::Seconds(30));
   while (Ctl({"version"}).code != 0) {
     ASSERT_EQ(waitpid(agent_pid_, nullptr, WNOHANG), 0)
         << "davitd ended: " << ReadFile(agent_log()).value_or("");
@@ -169,7 +170,7 @@ void TestNode::StartAgent(const std::vector<std::string>& prefix) {
 
 void TestNode::EndAgent(int signal) {
   kill(agent_pid_, signal);
-  absl::Time deadline = absl::Now() + absl::Seconds(20);
+  absl::Time deadline = absl::Now() + Patience(absl::Seconds(20));
   while (waitpid(agent_pid_, nullptr, WNOHANG) == 0) {
     if (absl::Now() > deadline) {
       ADD_FAILURE() << "davitd did not end within 20 s of signal " << signal;
@@ -229,7 +230,7 @@ std::string TestNode::PodIp(const std::string& name) const {
 bool TestNode::WaitForStatus(const std::string& name, const std::string& field,
                              const std::vector<std::string>& values,
                              absl::Duration timeout) const {
-  absl::Time deadline = absl::Now() + timeout;
+  absl::Time deadline = absl::Now() + Patience(timeout);
   std::string last;
   while (absl::Now() < deadline) {
     nlohmann::json pod = GetPod(name);
