@@ -269,8 +269,9 @@ HostSnapshot TestNode::Snapshot() const {
                     " -type f ! -name lock ! -name 'last_reserved_ip.*' "
                     "2>/dev/null || true"));
   list("mounts", "awk '{print $5, $9}' /proc/self/mountinfo");
+  // On a systemd host the slice stays until the machine stops.
   list("cgroups", absl::StrCat("find /sys/fs/cgroup -type d -path '*",
-                               cgroup_parent_, "*'"));
+                               cgroup_parent_, "*' ! -name '*.slice'"));
   // The listing must not list itself: its own text holds what it looks for.
   list(
       "processes",
