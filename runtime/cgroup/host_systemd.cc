@@ -14,8 +14,10 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/status_macros.h"
@@ -203,6 +205,58 @@ absl::Status AppendNumber(const Message& message, const char* property,
       property);
 }
 
+absl::Status AppendBytes(const Message& message, const char* property,
+                         const std::string& bytes) {
+  sd_bus_message* m = message.get();
+  int result = sd_bus_message_open_container(m, 'r', "sv");
+  if (result >= 0) result = sd_bus_message_append(m, "s", property);
+  if (result >= 0) result = sd_bus_message_open_container(m, 'v', "ay");
+  if (result >= 0) {
+    result = sd_bus_message_append_array(m, 'y', bytes.data(), bytes.size());
+  }
+  if (result >= 0) result = sd_bus_message_close_container(m);
+  if (result >= 0) result = sd_bus_message_close_container(m);
+  return Checked(result, property);
+}
+
+// A bit for each CPU of a list that ValidateLimits has seen, lowest first.
+std::string CpuMask(const std::string& list) {
+  std::string mask;
+  for (absl::string_view part : absl::StrSplit(list, ',', absl::SkipEmpty())) {
+    std::vector<absl::string_view> ends = absl::StrSplit(part, '-');
+    uint32_t first = 0, last = 0;
+    if (!absl::SimpleAtoi(ends.front(), &first) ||
+        !absl::SimpleAtoi(ends.back(), &last)) {
+      continue;
+    }
+    for (uint32_t cpu = first; cpu <= last; ++cpu) {
+      if (mask.size() <= cpu / 8) mask.resize(cpu / 8 + 1);
+      mask[cpu / 8] = static_cast<char>(mask[cpu / 8] | 1 << cpu % 8);
+    }
+  }
+  return mask;
+}
+
+absl::Status AppendIoLimits(const Message& message,
+                            const std::vector<IoLimit>& limits) {
+  for (const IoLimit& limit : limits) {
+    std::string device =
+        absl::StrCat("/dev/block/", limit.major, ":", limit.minor);
+    for (const auto& [property, value] :
+         {std::pair("IOReadBandwidthMax", limit.read_bytes_per_second),
+          std::pair("IOWriteBandwidthMax", limit.write_bytes_per_second),
+          std::pair("IOReadIOPSMax", limit.read_ops_per_second),
+          std::pair("IOWriteIOPSMax", limit.write_ops_per_second)}) {
+      RETURN_IF_ERROR(
+          Checked(sd_bus_message_append(message.get(), "(sv)", property,
+                                        "a(st)", 1, device.c_str(),
+                                        value == 0 ? UINT64_MAX : value),
+                  property));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // As cgroup v2 files; systemd translates for v1.
 absl::Status AppendLimits(const Message& message, const CgroupLimits& limits) {
   auto or_infinity = [](uint64_t value) {
@@ -210,8 +264,21 @@ absl::Status AppendLimits(const Message& message, const CgroupLimits& limits) {
   };
   RETURN_IF_ERROR(
       AppendNumber(message, "MemoryMax", or_infinity(limits.memory_max_bytes)));
+  RETURN_IF_ERROR(AppendNumber(message, "MemoryHigh",
+                               or_infinity(limits.memory_high_bytes)));
+  RETURN_IF_ERROR(
+      AppendNumber(message, "MemorySwapMax",
+                   limits.memory_swap_max_bytes.value_or(UINT64_MAX)));
   RETURN_IF_ERROR(AppendNumber(message, "CPUQuotaPerSecUSec",
                                or_infinity(limits.cpu_millis * 1000)));
+  // UINT64_MAX: the default.
+  RETURN_IF_ERROR(
+      AppendNumber(message, "CPUWeight", or_infinity(limits.cpu_weight)));
+  RETURN_IF_ERROR(
+      AppendNumber(message, "IOWeight", or_infinity(limits.io_weight)));
+  std::string cpus = CpuMask(limits.cpuset_cpus);
+  RETURN_IF_ERROR(AppendBytes(message, "AllowedCPUs", cpus));
+  RETURN_IF_ERROR(AppendIoLimits(message, limits.io_max));
   return AppendNumber(message, "TasksMax", or_infinity(limits.pids_max));
 }
 

@@ -74,13 +74,17 @@ absl::StatusOr<PodCgroup> PodHome::MakeScope(
   }
   RETURN_IF_ERROR(WriteCgroupRecord(record_path, cgroup));
   RETURN_IF_ERROR(cgroup.CreateInScope(shim));
+  // systemd has written what it knows of, and keeps it over a reload; this adds
+  // the rest, and finds out what cannot be limited here.
+  RETURN_IF_ERROR(cgroup.SetLimits(limits));
   return cgroup;
 }
 
 absl::Status PodHome::SetLimits(const std::string& pod_id,
                                 const PodCgroup& cgroup,
                                 const CgroupLimits& limits) const {
-  if (!in_scopes_) return cgroup.SetLimits(limits);
+  RETURN_IF_ERROR(cgroup.ChangeLimits(limits));
+  if (!in_scopes_) return absl::OkStatus();
   return SetScopeLimits(PodScopeName(pod_id), limits,
                         absl::Now() + kSystemdTimeout);
 }

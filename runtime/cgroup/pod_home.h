@@ -40,7 +40,7 @@ class PodHome {
                                  const CgroupLimits& limits,
                                  const std::string& record_path) const;
 
-  // Changes the limits of a running pod; 0 lifts one in a scope.
+  // Changes the limits of a running pod (PodCgroup::ChangeLimits).
   absl::Status SetLimits(const std::string& pod_id, const PodCgroup& cgroup,
                          const CgroupLimits& limits) const;
 
