@@ -53,12 +53,6 @@ absl::StatusOr<HostFacts> DetectHost() {
   return host;
 }
 
-CgroupLimits ToCgroupLimits(const PodLimits& limits) {
-  return {.memory_max_bytes = limits.memory_max_bytes,
-          .cpu_millis = limits.cpu_millis,
-          .pids_max = limits.pids_max};
-}
-
 absl::Status CheckPodId(const std::string& pod_id) {
   if (IsUuid(pod_id)) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -168,7 +162,7 @@ absl::Status LauncherImpl::BootShim(const BootRequest& request,
   ASSIGN_OR_RETURN(
       cgroup,
       home_.Make(request.pod_id, absl::StrCat("Davit pod ", request.hostname),
-                 shim.child(), ToCgroupLimits(request.limits),
+                 shim.child(), request.limits,
                  CgroupRecordPath(request.runtime_dir)));
   LaunchPlan plan = BuildLaunchPlan(request, host_, guest, cgroup, NewUuid());
   plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "runtime/base/process_id.h"
 #include "runtime/boot/pod_file.h"
+#include "runtime/cgroup/limits.h"
 
 namespace davit {
 
@@ -25,13 +26,6 @@ struct PodBind {
   std::string source;  // absolute, on the host; must exist
   std::string target;  // absolute, in the pod; its mount point is created
   bool read_only = true;
-};
-
-// Limits on the pod's whole cgroup; 0 means no limit.
-struct PodLimits {
-  uint64_t memory_max_bytes = 0;
-  uint64_t cpu_millis = 0;  // 1000 = one core
-  uint64_t pids_max = 0;
 };
 
 // What a pod's boot needs; values only. The root file system is mounted and the
@@ -50,7 +44,7 @@ struct BootRequest {
   std::map<std::string, std::string> credentials;  // systemd credentials
   std::vector<PodBind> binds;
   std::vector<PodFile> files;  // written before PID 1 starts
-  PodLimits limits;
+  CgroupLimits limits;
   // <runtime_dir>: sockets and what dies with the machine (shim.sock,
   // shim.json). <state_dir>: what must outlive a reboot (exit.json,
   // console.log). Both exist, private to this pod, mode 0700.
