@@ -159,11 +159,16 @@ PodProcessParts LauncherImpl::PartsOf(const std::string& pod_id,
 absl::Status LauncherImpl::BootShim(const BootRequest& request,
                                     const GuestFacts& guest, ShimProcess& shim,
                                     PodCgroup& cgroup) const {
-  ASSIGN_OR_RETURN(
-      cgroup,
-      home_.Make(request.pod_id, absl::StrCat("Davit pod ", request.hostname),
-                 shim.child(), request.limits,
-                 CgroupRecordPath(request.runtime_dir)));
+  absl::StatusOr<PodCgroup> made = home_.Make(
+      request.pod_id, absl::StrCat("Davit pod ", request.hostname),
+      shim.child(), request.limits, CgroupRecordPath(request.runtime_dir));
+  if (!made.ok() && shim.AwaitEnd(absl::ZeroDuration()).ok()) {
+    // Nobody can make a scope for a dead process: the cause, not the effect.
+    return absl::AbortedError(absl::StrCat("shim has ended without a word; ",
+                                           made.status().message()));
+  }
+  RETURN_IF_ERROR(made.status());
+  cgroup = *std::move(made);
   LaunchPlan plan = BuildLaunchPlan(request, host_, guest, cgroup, NewUuid());
   plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());
   return shim.SendPlan(plan);
