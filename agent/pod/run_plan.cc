@@ -143,6 +143,7 @@ BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs) {
   BootRequest request;
   request.pod_id = pod.id;
   request.hostname = pod.spec.hostname;
+  request.machine_name = pod.spec.name;
   request.rootfs = inputs.paths.rootfs;
   request.netns_path =
       UsesHostNetwork(pod.spec) ? inputs.node_netns : pod.status.netns_path;

@@ -35,7 +35,7 @@ def davit_cc_binary(name, copts = [], static = False, linkopts = [], **kwargs):
     )
 
 # What says of a test that it is not one of a unit's logic alone.
-_STAGE_TAGS = ["kernel", "e2e", "vm", "fuzz"]
+_STAGE_TAGS = ["kernel", "e2e", "vm", "in_vm", "fuzz"]
 
 # A test without a tag of another stage gets "unit", so that deploy/test can
 # build each stage's tests only as they will run.

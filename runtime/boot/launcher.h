@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "runtime/base/process_id.h"
 #include "runtime/boot/pod_file.h"
+#include "runtime/cgroup/limits.h"
 
 namespace davit {
 
@@ -27,18 +28,14 @@ struct PodBind {
   bool read_only = true;
 };
 
-// Limits on the pod's whole cgroup; 0 means no limit.
-struct PodLimits {
-  uint64_t memory_max_bytes = 0;
-  uint64_t cpu_millis = 0;  // 1000 = one core
-  uint64_t pids_max = 0;
-};
-
 // What a pod's boot needs; values only. The root file system is mounted and the
 // netns is connected already.
 struct BootRequest {
   std::string pod_id;  // UUID: container_uuid, and machine-id if empty there
   std::string hostname;
+  // The pod's name for systemd-machined, where the host runs it; empty: it is
+  // not told.
+  std::string machine_name;
   std::string rootfs;                  // a mount point; submounts come along
   std::string netns_path;              // empty: the host's network
   std::vector<std::string> init_argv;  // empty: the root image's own systemd
@@ -47,7 +44,7 @@ struct BootRequest {
   std::map<std::string, std::string> credentials;  // systemd credentials
   std::vector<PodBind> binds;
   std::vector<PodFile> files;  // written before PID 1 starts
-  PodLimits limits;
+  CgroupLimits limits;
   // <runtime_dir>: sockets and what dies with the machine (shim.sock,
   // shim.json). <state_dir>: what must outlive a reboot (exit.json,
   // console.log). Both exist, private to this pod, mode 0700.
@@ -122,6 +119,9 @@ struct PodListener {
   std::function<void()> on_ready;
   std::function<void(const std::string&)> on_status;  // STATUS= of its systemd
   std::function<void(const PodExit&)> on_exit;        // once
+  // Something beside the pod failed, and the pod goes on without it. Called in
+  // Start, on its thread.
+  std::function<void(const absl::Status&)> on_trouble;
 };
 
 // Boots systemd containers: runtime/boot's one header that agent/ sees.
@@ -156,8 +156,10 @@ class Launcher {
 };
 
 struct LauncherOptions {
-  std::string shim_path;                // the davit-shim binary
-  std::string cgroup_parent = "davit";  // directory below our own cgroup
+  std::string shim_path;  // the davit-shim binary
+  // The directory below our own cgroup; with a systemd as the host's PID 1 the
+  // slice (without ".slice") of the pods' scopes.
+  std::string cgroup_parent = "davit";
 };
 
 absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(

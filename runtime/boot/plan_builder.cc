@@ -15,6 +15,7 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
 #include "runtime/boot/plan_steps.h"
+#include "runtime/cgroup/limits.h"
 #include "runtime/sandbox/capabilities.h"
 
 namespace davit {
@@ -201,6 +202,7 @@ absl::Status ValidateBootRequest(const BootRequest& request) {
                                           "\" is not a UUID in lower case"));
   }
   RETURN_IF_ERROR(CheckHostname(request.hostname));
+  RETURN_IF_ERROR(ValidateLimits(request.limits), "limits");
   RETURN_IF_ERROR(CheckPath("rootfs", request.rootfs));
   RETURN_IF_ERROR(CheckPath("runtime_dir", request.runtime_dir));
   RETURN_IF_ERROR(CheckPath("state_dir", request.state_dir));

@@ -53,6 +53,7 @@ void ToProto(const CgroupDir& dir, pb::CgroupDir* out) {
   out->set_supervisor(dir.supervisor);
   out->set_retreat(dir.retreat);
   out->set_hand_down(dir.hand_down);
+  out->set_in_scope(dir.in_scope);
 }
 
 CgroupDir FromProto(const pb::CgroupDir& in) {
@@ -63,7 +64,8 @@ CgroupDir FromProto(const pb::CgroupDir& in) {
           .payload = in.payload(),
           .supervisor = in.supervisor(),
           .retreat = in.retreat(),
-          .hand_down = in.hand_down()};
+          .hand_down = in.hand_down(),
+          .in_scope = in.in_scope()};
 }
 
 void ToProto(const FsStep& step, pb::FsStep* out) {

@@ -147,6 +147,8 @@ void PodFixture::TearDown() {
     std::filesystem::remove_all(
         std::filesystem::path(request.rootfs).parent_path());
   }
+  ASSERT_OK_AND_ASSIGN(auto left, launcher_->ListCgroups());
+  EXPECT_THAT(left, ::testing::IsEmpty());
   ASSERT_OK_AND_ASSIGN(auto hierarchies, DiscoverCgroupHierarchies());
   for (const CgroupHierarchy& hierarchy : hierarchies) {
     EXPECT_FALSE(PathExists(hierarchy.own_dir + "/" + cgroup_parent_));
