@@ -41,11 +41,12 @@ void Create(const std::string& directory, const std::string& record) {
   }
   const std::string path = directory + "/" + head.substr(1);
   if (head[0] == 'f') WriteFile(path, parts.second);
-  if (head[0] == 'd') (void)mkdir(path.c_str(), 0700);
-  if (head[0] == 'p') (void)mkfifo(path.c_str(), 0600);
+  if (head[0] == 'd') mkdir(path.c_str(), 0700);
+  if (head[0] == 'p') mkfifo(path.c_str(), 0600);
   // Never out of the directory.
-  if (head[0] == 'l' && parts.second.find('/') == std::string::npos) {
-    (void)symlink(parts.second.c_str(), path.c_str());
+  if (head[0] == 'l' && parts.second.find('/') == std::string::npos &&
+      symlink(parts.second.c_str(), path.c_str()) < 0) {
+    return;  // the name is taken
   }
 }
 
