@@ -179,7 +179,8 @@ void AddressesToProto(const Pod& pod, v1::PodStatus* to) {
   const PodStatus& from = pod.status;
   InterfacesToProto(from.interfaces, to);
   to->set_host_ip(from.host_ip);
-  bool host = UsesHostNetwork(pod.spec) && from.state == PodState::kRunning;
+  bool host = UsesHostNetwork(pod.spec) && from.interfaces.empty() &&
+              from.state == PodState::kRunning;
   if (host && !from.host_ip.empty()) to->add_pod_ips()->set_ip(from.host_ip);
   if (to->pod_ips_size() > 0) to->set_pod_ip(to->pod_ips(0).ip());
   if (!(from.dns == DnsConfig())) *to->mutable_dns() = DnsToProto(from.dns);

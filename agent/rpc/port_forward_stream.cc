@@ -161,18 +161,18 @@ class PortForwardStream final
   absl::Status Forward(const std::string& pod, uint16_t port) {
     ASSIGN_OR_RETURN(socket_, manager_.Dial(pod, port));
     Send([](v1::PortForwardResponse& m) { m.set_connected(true); });
-    while (!from_pod_ended_ || !to_pod_ended_) {
+    while (true) {
       bool writable;
       {
         absl::MutexLock lock(&mutex_);
         RETURN_IF_ERROR(fault_);
         if (gone_) return absl::CancelledError("the client is gone");
         TakeInput();
+        if (from_pod_ended_ && to_pod_ended_) return absl::OkStatus();
         writable = !writing_;
       }
       RETURN_IF_ERROR(PollOnce(writable));
     }
-    return absl::OkStatus();
   }
 
   // Makes `pending_` what to write to the pod next.

@@ -33,7 +33,8 @@ class DialTest : public ::testing::Test {
   }
 
   void TearDown() override {
-    if (made_) EXPECT_THAT(Netns::Remove(path_), IsOk());
+    if (!made_) return;
+    EXPECT_THAT(Netns::Remove(path_), IsOk());
   }
 
   // A listener of the pod on its loopback.

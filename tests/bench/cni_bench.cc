@@ -93,7 +93,6 @@ class Bench {
   void Main();
 
  private:
-  bool Knows(Peer peer, const Network& network) const;
   // One attachment, alone, on the peer's own pod.
   Timing MeasureOnce(Peer peer, const Network& network);
   PeerFigures Measure(const Case& item, const std::vector<Peer>& peers);
@@ -138,13 +137,6 @@ void PrintFigures(const std::string& name, const PeerFigures& figures) {
 void PrintHeader(const char* title) {
   printf("\n%s\n%-14s %-6s %5s  %26s  %26s\n", title, "ms", "who", "runs",
          "ADD min   median      p90", "DEL min   median      p90");
-}
-
-bool Bench::Knows(Peer peer, const Network& network) const {
-  if (peer != Peer::kOurs) return true;
-  return PathExists(absl::StrCat(programs_.ours, "/", network.plugin)) &&
-         (!network.port_map ||
-          PathExists(absl::StrCat(programs_.ours, "/portmap")));
 }
 
 void Bench::Add(Attachment* attachment, const Network& network) {
@@ -192,7 +184,6 @@ PeerFigures Bench::Measure(const Case& item, const std::vector<Peer>& peers) {
   std::map<Peer, Attachment> residents;
   PeerFigures figures;
   for (Peer peer : peers) {
-    if (!Knows(peer, item.network)) continue;
     Attachment resident = Next(peer, item.network, pods[peer]);
     Add(&resident, item.network);
     residents.emplace(peer, std::move(resident));
@@ -212,11 +203,9 @@ PeerFigures Bench::Measure(const Case& item, const std::vector<Peer>& peers) {
 }
 
 void Bench::Judge(const Case& item, const PeerFigures& figures) {
-  auto ours = figures.find(Peer::kOurs);
-  if (ours == figures.end()) return;
   const Figures& floor = figures.at(Peer::kFloor);
   const Figures& go = figures.at(Peer::kGo);
-  const Figures& mine = ours->second;
+  const Figures& mine = figures.at(Peer::kOurs);
   printf(
       "%-14s ADD %.2f of the floor, %.4f (1/%.1f) of Go; "
       "DEL %.2f of the floor, %.2f of Go\n",
@@ -265,7 +254,6 @@ void Bench::MeasureFullNode() {
     if (item.network.plugin != "ptp" || item.network.dual_stack) continue;
     PeerFigures figures = Measure(item, {Peer::kFloor, Peer::kOurs});
     PrintFigures(item.name, figures);
-    if (!Knows(Peer::kOurs, item.network)) continue;
     constexpr double kFull = 1.3;
     const Figures& full = figures[Peer::kOurs];
     const Figures& first = alone_[item.name][Peer::kOurs];
@@ -367,7 +355,7 @@ Options ParseOptions(int argc, char** argv) {
 std::string InstallOurs(const std::string& binary,
                         const std::string& directory) {
   if (!MakeDirectories(directory).ok()) Die(directory);
-  for (const char* type : {"ptp", "bridge", "host-local"}) {
+  for (const char* type : {"ptp", "bridge", "portmap", "host-local"}) {
     const std::string link = absl::StrCat(directory, "/", type);
     if (symlink(binary.c_str(), link.c_str()) < 0) Die(link);
   }

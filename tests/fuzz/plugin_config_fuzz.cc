@@ -10,6 +10,9 @@
 #include "net/plugins/interface_config.h"
 #include "net/plugins/macvlan_config.h"
 #include "net/plugins/plugin_main.h"
+#include "net/plugins/portmap_config.h"
+#include "net/plugins/static_ipam_config.h"
+#include "net/plugins/tuning_config.h"
 #include "runtime/base/status_macros.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -22,6 +25,9 @@ absl::StatusOr<std::string> Add(const PluginRequest& request) {
   status.Update(ParsePrevResult(request).status());
   ParseBridgeConfig(request).status().IgnoreError();
   ParseMacvlanConfig(request).status().IgnoreError();
+  ParsePortmapConfig(request).status().IgnoreError();
+  ParseStaticIpamConfig(request).status().IgnoreError();
+  ParseTuningConfig(request).status().IgnoreError();
   ASSIGN_OR_RETURN(HostLocalConfig config, ParseHostLocalConfig(request));
   FUZZ_CHECK(!config.sets.empty());
   FUZZ_CHECK(!config.data_dir.empty());
