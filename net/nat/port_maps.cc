@@ -281,6 +281,16 @@ absl::StatusOr<PortForward> ParseForward(const NftSet& set,
   return forward;
 }
 
+// Whether the owners are two attachments of one container. Runtimes such as
+// podman give the same mappings to every network that a container joins; as
+// with Go's portmap the first one has them then.
+bool IsSibling(absl::string_view comment, absl::string_view other) {
+  auto container = [](absl::string_view owner) {
+    return owner.substr(0, owner.find(' '));
+  };
+  return comment != other && container(comment) == container(other);
+}
+
 absl::Status Taken(const PortForward& forward, const std::string& by,
                    const PortForward& theirs) {
   return absl::FailedPreconditionError(
@@ -355,6 +365,7 @@ absl::Status PortMaps::CheckFree(const std::string& comment,
     for (const auto& [set, key] : keys) {
       ASSIGN_OR_RETURN(std::optional<NftElement> found, table_.Get(*set, key));
       if (!found.has_value() || found->comment == comment) continue;
+      if (IsSibling(found->comment, comment)) continue;
       ASSIGN_OR_RETURN(PortForward theirs, ParseForward(*set, *found));
       return Taken(forward, found->comment, theirs);
     }
@@ -368,7 +379,7 @@ absl::Status PortMaps::CheckFree(const std::string& comment,
       }
     }
     for (const auto& [element, theirs] : by_port[v6][AnyKey(forward)]) {
-      if (element.comment != comment) {
+      if (element.comment != comment && !IsSibling(element.comment, comment)) {
         return Taken(forward, element.comment, theirs);
       }
     }
@@ -391,14 +402,36 @@ absl::StatusOr<std::vector<PortMaps::Elements>> PortMaps::FindExisting(
   return existing;
 }
 
+// Leaves out the mappings that another attachment of the container has already.
+void PortMaps::SkipSiblings(const std::string& comment,
+                            std::vector<Elements>& existing,
+                            std::vector<Elements>& wanted) {
+  for (size_t i = 0; i < existing.size(); ++i) {
+    const NftSet* set = existing[i].set;
+    bool of_ports = set == &kSets4.any || set == &kSets4.address ||
+                    set == &kSets6.any || set == &kSets6.address;
+    if (!of_ports) continue;
+    for (const NftElement& element : existing[i].elements) {
+      if (!IsSibling(element.comment, comment)) continue;
+      std::erase_if(wanted[i].elements, [&](const NftElement& mine) {
+        return mine.key == element.key;
+      });
+    }
+    std::erase_if(existing[i].elements, [&](const NftElement& element) {
+      return IsSibling(element.comment, comment);
+    });
+  }
+}
+
 // The generation makes reading and writing one step: if anything changes after
 // the reading, the kernel refuses the writing.
 absl::Status PortMaps::TryAdd(const std::string& comment,
                               const std::vector<PortForward>& forwards,
-                              const std::vector<Elements>& wanted) {
+                              std::vector<Elements> wanted) {
   ASSIGN_OR_RETURN(uint32_t generation, table_.Generation());
   RETURN_IF_ERROR(CheckFree(comment, forwards));
   ASSIGN_OR_RETURN(std::vector<Elements> existing, FindExisting(wanted));
+  SkipSiblings(comment, existing, wanted);
   return table_.Commit(Replace(existing, wanted), CreatePart,
                        "add port maps to nft table davit", generation);
 }
@@ -450,6 +483,7 @@ absl::Status PortMaps::Check(const ElementOwner& owner,
   for (const PortForward& forward : forwards) {
     ASSIGN_OR_RETURN(std::optional<NftElement> found,
                      table_.Get(SetOf(forward), KeyOf(forward)));
+    if (found.has_value() && IsSibling(found->comment, comment)) continue;
     if (found != ElementOf(forward, comment)) {
       return absl::NotFoundError(
           absl::StrFormat("port map %s to %s port %d is not in nft map %s",

@@ -85,8 +85,9 @@ class PortMaps {
   // Adds all of `forwards`, and `pods`, to which they lead, in one transaction.
   // FailedPrecondition, naming the owner, if one of them is another owner's
   // already, also if one of the two has no node address; then nothing is done.
-  // The same owner's elements are replaced. A pod's address may be taken over
-  // from another owner: that is a leftover.
+  // The same owner's elements are replaced; a mapping that another attachment
+  // of the container has already stays that one's, without an error. A pod's
+  // address may be taken over from another owner: that is a leftover.
   absl::Status Add(const ElementOwner& owner,
                    const std::vector<PortForward>& forwards,
                    const std::vector<PortMapPod>& pods);
@@ -110,7 +111,10 @@ class PortMaps {
 
   absl::Status TryAdd(const std::string& comment,
                       const std::vector<PortForward>& forwards,
-                      const std::vector<Elements>& wanted);
+                      std::vector<Elements> wanted);
+  static void SkipSiblings(const std::string& comment,
+                           std::vector<Elements>& existing,
+                           std::vector<Elements>& wanted);
   absl::Status CheckFree(const std::string& comment,
                          const std::vector<PortForward>& forwards);
   absl::StatusOr<std::vector<Elements>> FindExisting(

@@ -20,8 +20,10 @@ namespace {
 using ::davit::testing::IsOk;
 using ::davit::testing::StatusIs;
 using ::davit::testing::TestNetns;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 IpAddress Ip(absl::string_view text) { return *IpAddress::Parse(text); }
@@ -226,6 +228,28 @@ TEST_F(PortMapsKernelTest, TheSameOwnerReplacesItsOwn) {
   EXPECT_THAT(removed, UnorderedElementsAre(moved));
   ASSERT_OK_AND_ASSIGN(removed, maps_.Remove(pod_));
   EXPECT_THAT(removed, IsEmpty());
+}
+
+TEST_F(PortMapsKernelTest, FirstAttachmentOfAContainerHasThePort) {
+  const ElementOwner second{"pod-1", "eth1"};
+  const std::vector<PortForward> firsts = {Tcp(8080)};
+  const std::vector<PortForward> seconds = {Tcp(8080, "10.1.0.2"),
+                                            Tcp(8081, "10.1.0.2")};
+  ASSERT_THAT(maps_.Add(pod_, firsts, {}), IsOk());
+  ASSERT_THAT(maps_.Add(second, seconds, {}), IsOk());
+  EXPECT_THAT(Ruleset(),
+              AllOf(HasSubstr("8080 comment \"pod-1 eth0\" : 10.0.0.2 . 80"),
+                    HasSubstr("8081 comment \"pod-1 eth1\" : 10.1.0.2 . 80"),
+                    Not(HasSubstr("8080 comment \"pod-1 eth1\""))));
+  EXPECT_THAT(maps_.Check(pod_, firsts, {}), IsOk());
+  EXPECT_THAT(maps_.Check(second, seconds, {}), IsOk());
+  EXPECT_THAT(maps_.Add(other_, {Tcp(8080, "10.0.0.3")}, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("container \"pod-1 eth0\" has")));
+  EXPECT_THAT(maps_.Remove(second), IsOk());
+  EXPECT_THAT(Ruleset(), HasSubstr("8080 comment \"pod-1 eth0\""));
+  EXPECT_THAT(maps_.Remove(pod_), IsOk());
+  EXPECT_EQ(Ruleset(), "");
 }
 
 TEST_F(PortMapsKernelTest, ALeftoverPodAddressIsTakenOver) {

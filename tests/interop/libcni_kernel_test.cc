@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "net/cni_pod_network.h"
 #include "net/list_directory.h"
@@ -98,6 +99,11 @@ class LibcniTest
   void TearDown() override {
     if (network_ == nullptr) return;
     EXPECT_THAT(network_->RemoveNetns(request_.pod_id), IsOk());
+    // The kernel takes a dead namespace's links away in its own time.
+    absl::Time deadline = absl::Now() + absl::Seconds(10);
+    while (!Links().empty() && absl::Now() < deadline) {
+      absl::SleepFor(absl::Milliseconds(10));
+    }
     EXPECT_THAT(Links(), IsEmpty());
     EXPECT_THAT(Leases(), IsEmpty());
     EXPECT_THAT(*ListDirectory(dir_ / "cni/results"), IsEmpty());
