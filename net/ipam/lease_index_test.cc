@@ -126,8 +126,9 @@ class IndexedStoreTest : public ::testing::Test {
   std::vector<std::string> Of(const std::string& id) {
     auto store = *DiskLeaseStore::Open(directory_.path(), "net");
     auto lock = *store->Lock();
+    std::vector<Lease> leases = *store->ListOf({id, "eth0"});
     std::vector<std::string> addresses;
-    for (const Lease& lease : *store->ListOf({id, "eth0"})) {
+    for (const Lease& lease : leases) {
       addresses.push_back(lease.address.ToString());
     }
     return addresses;
