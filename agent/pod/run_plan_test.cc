@@ -308,7 +308,7 @@ TEST(BootTest, RequestIsComplete) {
   BootRequest request = PlanBoot(BootablePod(), Inputs());
   EXPECT_EQ(request.pod_id, "id");
   EXPECT_EQ(request.hostname, "web-host");
-  EXPECT_EQ(request.machine_name, pod.spec.name);
+  EXPECT_EQ(request.machine_name, BootablePod().spec.name);
   EXPECT_EQ(request.rootfs, "/var/lib/davit/pods/id/rootfs");
   EXPECT_EQ(request.netns_path, "/netns/cni-id");
   EXPECT_EQ(request.runtime_dir, "/run/davit/pods/id");
