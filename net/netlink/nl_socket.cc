@@ -177,7 +177,7 @@ absl::StatusOr<NlReply> NlSocket::Get(NlMessage& message,
         return false;
       }
       absl::Status status = StatusOfAck(header, what);
-      outcome = status.ok() ? absl::InternalError(absl::StrCat(
+      outcome = status.ok() ? absl::NotFoundError(absl::StrCat(
                                   what, ": acknowledged without a reply"))
                             : status;
       return false;

@@ -32,7 +32,8 @@ class NlSocket {
   // in errors.
   absl::Status Execute(NlMessage& message, absl::string_view what);
 
-  // Sends a request that has one reply. NotFound and so on as the kernel says.
+  // Sends a request that has one reply. NotFound and so on as the kernel says;
+  // NotFound too if it was flagged NLM_F_ACK and there is only that.
   absl::StatusOr<NlReply> Get(NlMessage& message, absl::string_view what);
 
   // Asks for a dump and gives every message to `visit` until it returns false.

@@ -126,10 +126,11 @@ absl::Status TrafficControl::RemoveTokenBucket(int index) {
 }
 
 absl::StatusOr<TokenBucket> TrafficControl::GetTokenBucket(int index) {
-  NlMessage message(RTM_GETQDISC, 0, Header(index, 0, TC_H_ROOT));
+  // About a default qdisc the kernel says nothing at all (or EINVAL, by its
+  // version): the acknowledgement ends the wait.
+  NlMessage message(RTM_GETQDISC, NLM_F_ACK, Header(index, 0, TC_H_ROOT));
   const std::string what = absl::StrFormat("RTM_GETQDISC dev %d root", index);
   absl::StatusOr<NlReply> answer = socket_.Get(message, what);
-  // The kernel's word for a default qdisc, which it does not show.
   if (absl::IsInvalidArgument(answer.status())) {
     return absl::NotFoundError(what + ": not a tbf");
   }
