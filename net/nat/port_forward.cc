@@ -1,6 +1,7 @@
 #include "net/nat/port_forward.h"
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace davit {
@@ -29,8 +30,9 @@ absl::string_view PortProtocolName(PortProtocol protocol) {
 
 std::string PortForward::NodeEnd() const {
   std::string host = node_address.has_value() ? node_address->ToString() : "*";
-  return absl::StrFormat(pod_address.is_v6() ? "%s [%s]:%d" : "%s %s:%d",
-                         PortProtocolName(protocol), host, node_port);
+  if (pod_address.is_v6()) host = absl::StrCat("[", host, "]");
+  return absl::StrFormat("%s %s:%d", PortProtocolName(protocol), host,
+                         node_port);
 }
 
 }  // namespace davit
