@@ -291,7 +291,9 @@ TEST_F(PodCgroupKernelTest, CountsWhatAPodUses) {
   EXPECT_GT(got.cpu_throttled_usec, 0);
   EXPECT_EQ(got.tasks, 0);
   // Linux 5.19 brought memory.peak.
-  if (got.memory_peak_bytes >= 0) EXPECT_GE(got.memory_peak_bytes, 16 << 20);
+  if (got.memory_peak_bytes >= 0) {
+    EXPECT_GE(got.memory_peak_bytes, 16 << 20);
+  }
   EXPECT_EQ(got.oom_kills, 0);
   if (PathExists("/proc/pressure/cpu") && Find("") != nullptr &&
       PathExists(Find("")->base + "/cpu.pressure")) {
