@@ -21,14 +21,20 @@ absl::StatusOr<std::string> ReadLink(const std::string& path) {
   return std::string(target, static_cast<size_t>(n));
 }
 
-// OK also if the link is there already.
 absl::Status MakeLink(const std::string& path, const std::string& target) {
   if (symlink(target.c_str(), path.c_str()) == 0) return absl::OkStatus();
-  if (errno != EEXIST) return ErrnoError("symlink(%s, %s)", target, path);
-  absl::StatusOr<std::string> there = ReadLink(path);
-  if (there.ok() && *there == target) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      path, " is there already: another machine with the same id?"));
+  return ErrnoError("symlink(%s, %s)", target, path);
+}
+
+// Whether another pod, or another machine, has the name. A link whose pod is
+// gone has been left by a crash, and is removed.
+absl::StatusOr<bool> IsTaken(const std::string& path) {
+  absl::StatusOr<std::string> target = ReadLink(path);
+  if (absl::IsNotFound(target.status())) return false;
+  if (!target.ok()) return true;  // a directory
+  if (PathExists(target->substr(0, target->rfind('/')))) return true;
+  RETURN_IF_ERROR(RemoveFile(path));
+  return false;
 }
 
 }  // namespace
@@ -39,12 +45,13 @@ absl::Status LinkJournal(const JournalLink& link) {
   if (!PathExists(link.host_root) || link.machine_id == link.host_id) {
     return absl::OkStatus();
   }
+  RETURN_IF_ERROR(UnlinkJournal(link.intent));
   std::string path = absl::StrCat(link.host_root, "/", link.machine_id);
   std::string target = absl::StrCat(link.pod_root, "/", link.machine_id);
+  ASSIGN_OR_RETURN(bool taken, IsTaken(path));
+  if (taken) return absl::OkStatus();
   RETURN_IF_ERROR(MakeLink(link.intent, absl::StrCat(path, ":", target)));
-  absl::Status made = MakeLink(path, target);
-  if (!made.ok()) UnlinkJournal(link.intent).IgnoreError();
-  return made;
+  return MakeLink(path, target);
 }
 
 absl::Status UnlinkJournal(const std::string& intent) {

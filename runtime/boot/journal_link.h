@@ -18,8 +18,8 @@ struct JournalLink {
 };
 
 // Makes <host_root>/<machine_id> a link to <pod_root>/<machine_id>, unless the
-// host keeps no journal or the pod has the host's own id. FailedPrecondition if
-// something else than such a link has the name: two machines with one id.
+// host keeps no journal, or the pod has an id that is not its own: the host's,
+// or that of another pod, whose link stays.
 absl::Status LinkJournal(const JournalLink& link);
 
 // Removes what the intent tells of, and the intent. OK if there is none; a link

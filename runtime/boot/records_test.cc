@@ -247,7 +247,7 @@ class JournalLinkTest : public ::testing::Test {
     return {.host_root = dir_ / "host",
             .host_id = "h",
             .machine_id = "m",
-            .pod_root = "/pods/x/journal",
+            .pod_root = dir_ / "pod",
             .intent = dir_ / "intent"};
   }
   std::string Target() {
@@ -260,8 +260,9 @@ class JournalLinkTest : public ::testing::Test {
 
 TEST_F(JournalLinkTest, IsMadeOnceAndTakenAway) {
   EXPECT_THAT(LinkJournal(Link()), IsOk());
-  EXPECT_EQ(Target(), "/pods/x/journal/m");
+  EXPECT_EQ(Target(), dir_ / "pod/m");
   EXPECT_THAT(LinkJournal(Link()), IsOk());
+  EXPECT_EQ(Target(), dir_ / "pod/m");
   EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
   EXPECT_EQ(Target(), "");
   EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
@@ -280,9 +281,9 @@ TEST_F(JournalLinkTest, NotWhereThereIsNoJournalNorForTheHostsId) {
 
 TEST_F(JournalLinkTest, LeavesTheLinksOfOthersAlone) {
   ASSERT_EQ(symlink("/else", (dir_ / "host/m").c_str()), 0);
-  EXPECT_THAT(LinkJournal(Link()),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("is there already")));
+  EXPECT_THAT(LinkJournal(Link()), IsOk());
+  EXPECT_EQ(Target(), "/else");
+  EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
   EXPECT_EQ(Target(), "/else");
   ASSERT_EQ(unlink((dir_ / "host/m").c_str()), 0);
   ASSERT_THAT(LinkJournal(Link()), IsOk());
@@ -290,6 +291,12 @@ TEST_F(JournalLinkTest, LeavesTheLinksOfOthersAlone) {
   ASSERT_EQ(symlink("/else", (dir_ / "host/m").c_str()), 0);
   EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
   EXPECT_EQ(Target(), "/else");
+}
+
+TEST_F(JournalLinkTest, ReplacesTheLinkOfAPodThatIsGone) {
+  ASSERT_EQ(symlink("/no/such/pod/m", (dir_ / "host/m").c_str()), 0);
+  EXPECT_THAT(LinkJournal(Link()), IsOk());
+  EXPECT_EQ(Target(), dir_ / "pod/m");
 }
 
 TEST_F(InspectRootTest, FindsTheVersion) {

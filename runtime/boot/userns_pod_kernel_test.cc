@@ -137,9 +137,10 @@ TEST_F(UsernsTest, ItsTreeIsLocked) {
   for (const char* attempt :
        {"mount -o remount,bind,rw /sys", "mount -o remount,rw /sys",
         "mount -o remount,bind,rw /proc/sys", "umount /proc/sysrq-trigger",
-        "umount /proc/sys", "umount /sys/fs/cgroup/memory",
-        "mount -t proc proc /mnt", "mount -t sysfs sysfs /mnt",
-        "mount -t debugfs d /mnt", "mknod /root/null c 1 3"}) {
+        "umount /proc/timer_list", "umount /proc/sys",
+        "umount /sys/fs/cgroup/memory", "mount -t proc proc /mnt",
+        "mount -t sysfs sysfs /mnt", "mount -t debugfs d /mnt",
+        "mknod /root/null c 1 3"}) {
     SubprocessResult result = RunUnit(*pod, attempt);
     EXPECT_FALSE(result.ExitedWith(0)) << attempt;
   }

@@ -1,11 +1,14 @@
 #include "runtime/boot/shim/device_policy.h"
 
 #include <stddef.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/unique_fd.h"
@@ -79,6 +82,25 @@ std::vector<bpf_insn> BuildDeviceProgram(const std::vector<DeviceRule>& rules) {
   return code;
 }
 
+absl::Status BoundDevices(const std::vector<DeviceRule>& rules,
+                          const std::vector<CgroupDir>& cgroups) {
+  std::vector<DeviceRule> bound = rules;
+  bound.push_back({'c', 0, 0, "m"});
+  bound.push_back({'b', 0, 0, "m"});
+  for (const CgroupDir& dir : cgroups) {
+    if (dir.v2 || !dir.Has("devices") || dir.payload == dir.base) continue;
+    // The kernel takes a new list only from a cgroup without children.
+    if (rmdir(dir.payload.c_str()) < 0) {
+      return ErrnoError("rmdir(%s)", dir.payload);
+    }
+    RETURN_IF_ERROR(WriteDeviceList(bound, dir.base));
+    if (mkdir(dir.payload.c_str(), 0755) < 0) {
+      return ErrnoError("mkdir(%s)", dir.payload);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ApplyDevicePolicy(const std::vector<DeviceRule>& rules,
                                const std::vector<CgroupDir>& cgroups) {
   bool enforced = false;
@@ -91,8 +113,7 @@ absl::Status ApplyDevicePolicy(const std::vector<DeviceRule>& rules,
           AttachProgram(program.get(), BPF_CGROUP_DEVICE, dir.payload));
       enforced = true;
     } else if (dir.Has("devices")) {
-      // Above the payload: what the pod allows itself there is bounded by it.
-      RETURN_IF_ERROR(WriteDeviceList(rules, dir.base));
+      RETURN_IF_ERROR(WriteDeviceList(rules, dir.payload));
       enforced = true;
     }
   }

@@ -181,6 +181,7 @@ absl::StatusOr<StartedPod> StartPod(const LaunchPlan& plan) {
                    "join network namespace");
   ASSIGN_OR_RETURN(UniqueFd userns, OpenNamespace(plan.userns.path),
                    "join user namespace");
+  RETURN_IF_ERROR(BoundDevices(plan.devices, plan.cgroups), "bound devices");
   RETURN_IF_ERROR(MountUnixExport(plan.unix_export, plan.userns.base),
                   "mount unix-export");
   ASSIGN_OR_RETURN(auto channels, Channel::MakePair());
