@@ -280,17 +280,17 @@ TEST_F(JournalLinkTest, NotWhereThereIsNoJournalNorForTheHostsId) {
 }
 
 TEST_F(JournalLinkTest, LeavesTheLinksOfOthersAlone) {
-  ASSERT_EQ(symlink("/else", (dir_ / "host/m").c_str()), 0);
+  ASSERT_EQ(symlink("/usr/else", (dir_ / "host/m").c_str()), 0);
   EXPECT_THAT(LinkJournal(Link()), IsOk());
-  EXPECT_EQ(Target(), "/else");
+  EXPECT_EQ(Target(), "/usr/else");
   EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
-  EXPECT_EQ(Target(), "/else");
+  EXPECT_EQ(Target(), "/usr/else");
   ASSERT_EQ(unlink((dir_ / "host/m").c_str()), 0);
   ASSERT_THAT(LinkJournal(Link()), IsOk());
   ASSERT_EQ(unlink((dir_ / "host/m").c_str()), 0);
-  ASSERT_EQ(symlink("/else", (dir_ / "host/m").c_str()), 0);
+  ASSERT_EQ(symlink("/usr/else", (dir_ / "host/m").c_str()), 0);
   EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
-  EXPECT_EQ(Target(), "/else");
+  EXPECT_EQ(Target(), "/usr/else");
 }
 
 TEST_F(JournalLinkTest, ReplacesTheLinkOfAPodThatIsGone) {
