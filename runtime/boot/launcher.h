@@ -47,8 +47,8 @@ struct BootRequest {
   // The pod's name for systemd-machined, where the host runs it; empty: it is
   // not told.
   std::string machine_name;
-  std::string rootfs;                  // a mount point; submounts come along
-  std::string netns_path;              // empty: the host's network
+  std::string rootfs;      // a mount point; submounts come along
+  std::string netns_path;  // empty: the host's network
   // Its users are not the host's: made by PreparePodUserns, and the root is
   // mounted with it (OverlaySpec::userns). A netns of its own should be owned
   // by it (CreateNetnsOwnedBy), or the pod cannot configure it. Empty path: the

@@ -22,7 +22,6 @@
 namespace davit {
 namespace {
 
-
 absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid) {
   UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!fd) return ErrnoError("pidfd_open(%d)", pid);
@@ -53,7 +52,8 @@ absl::StatusOr<ShimProcess> ShimProcess::Start(const std::string& shim_path,
   SubprocessSpec spec;
   spec.path = shim_path;
   spec.argv = {"davit-shim", pod_id};  // for ps(1)
-  spec.fds = {{file.get(), kPlanFdOfShim}, {sockets.second.get(), kClientFdOfShim}};
+  spec.fds = {{file.get(), kPlanFdOfShim},
+              {sockets.second.get(), kClientFdOfShim}};
   for (int fd : listen) {
     int number = kFirstListenFdOfShim + static_cast<int>(spec.fds.size()) - 2;
     spec.fds.push_back({fd, number});

@@ -73,8 +73,8 @@ absl::Status Enter(const std::string& directory, pid_t pid = 0) {
 }
 
 // Whether what is written in the base holds for a directory below it, so that
-// the payload can be there. In v1 it does not for block I/O, and a cpuset cannot
-// shrink below its children's.
+// the payload can be there. In v1 it does not for block I/O, and a cpuset
+// cannot shrink below its children's.
 bool BoundsChildren(const CgroupDir& dir) {
   if (dir.v2 || dir.Has(kSystemd)) return true;
   constexpr const char* kHierarchical[] = {"cpu", "devices", "memory", "pids"};

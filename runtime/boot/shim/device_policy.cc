@@ -88,7 +88,11 @@ absl::Status BoundDevices(const std::vector<DeviceRule>& rules,
   bound.push_back({'c', 0, 0, "m"});
   bound.push_back({'b', 0, 0, "m"});
   for (const CgroupDir& dir : cgroups) {
-    if (dir.v2 || !dir.Has("devices") || dir.payload == dir.base) continue;
+    // In a scope the base is the host's systemd's.
+    if (dir.v2 || dir.in_scope || !dir.Has("devices") ||
+        dir.payload == dir.base) {
+      continue;
+    }
     // The kernel takes a new list only from a cgroup without children.
     if (rmdir(dir.payload.c_str()) < 0) {
       return ErrnoError("rmdir(%s)", dir.payload);

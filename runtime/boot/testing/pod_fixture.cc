@@ -27,9 +27,9 @@
 #include "runtime/boot/root_inspector.h"
 #include "runtime/boot/shim_process.h"
 #include "runtime/boot/shim_record.h"
-#include "runtime/cgroup/cgroup_record.h"
 #include "runtime/cgroup/hierarchy.h"
 #include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/cgroup/pod_home.h"
 #include "runtime/rootfs/rootfs.h"
 #include "runtime/sandbox/seccomp.h"
 #include "runtime/sandbox/seccomp_profile.h"
@@ -310,19 +310,19 @@ std::string PodFixture::MountOptionsOf(const PodProcess& pod,
 
 absl::StatusOr<std::unique_ptr<PodProcess>> PodFixture::StartEdited(
     const BootRequest& request, const std::function<void(LaunchPlan&)>& edit) {
-  ASSIGN_OR_RETURN(auto hierarchies, DiscoverCgroupHierarchies());
-  PodCgroup cgroup =
-      PodCgroup::Plan(hierarchies, cgroup_parent_, request.pod_id, false);
+  ASSIGN_OR_RETURN(PodHome home, PodHome::Open(cgroup_parent_));
   ASSIGN_OR_RETURN(SeccompFilter filter,
                    SeccompFilter::Create(PodSeccompProfile()));
   ASSIGN_OR_RETURN(GuestFacts guest, InspectRoot(request.rootfs, true));
+  ASSIGN_OR_RETURN(ShimProcess shim,
+                   ShimProcess::Start(ShimPath(), request.pod_id));
+  ASSIGN_OR_RETURN(PodCgroup cgroup,
+                   home.Make(request.pod_id, "edited", shim.child(), {},
+                             CgroupRecordPath(request.runtime_dir)));
   LaunchPlan plan = BuildLaunchPlan(
       request, {.seccomp_program = filter.Export()}, guest, cgroup, NewUuid());
   edit(plan);
-  RETURN_IF_ERROR(
-      WriteCgroupRecord(CgroupRecordPath(request.runtime_dir), cgroup));
-  RETURN_IF_ERROR(cgroup.Create());
-  ASSIGN_OR_RETURN(ShimProcess shim, ShimProcess::Start(ShimPath(), plan));
+  RETURN_IF_ERROR(shim.SendPlan(plan));
   RETURN_IF_ERROR(shim.AwaitState(absl::Seconds(60)).status());
   // The launcher takes it up as another agent's; we remain its parent.
   std::move(shim).Release();
