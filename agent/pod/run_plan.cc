@@ -151,6 +151,7 @@ BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs) {
       {inputs.paths.journal, "/var/log/journal", /*read_only=*/false},
       {inputs.app_launcher, kAppLauncherInPod, /*read_only=*/true},
   };
+  request.journal_dir = inputs.paths.journal;
   request.files = PlanFiles(pod, inputs);
   request.runtime_dir = inputs.paths.runtime_dir;
   request.state_dir = inputs.paths.dir;

@@ -1,10 +1,14 @@
 #include "runtime/boot/launcher.h"
 
+#include <limits.h>
+#include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "runtime/base/errno_error.h"
@@ -13,6 +17,7 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
 #include "runtime/boot/event_thread.h"
+#include "runtime/boot/journal_link.h"
 #include "runtime/boot/packet_socket.h"
 #include "runtime/boot/plan_builder.h"
 #include "runtime/boot/pod_process.h"
@@ -20,6 +25,7 @@
 #include "runtime/boot/root_inspector.h"
 #include "runtime/boot/shim_process.h"
 #include "runtime/boot/shim_record.h"
+#include "runtime/boot/unix_export.h"
 #include "runtime/cgroup/cgroup_record.h"
 #include "runtime/cgroup/pod_cgroup.h"
 #include "runtime/cgroup/pod_home.h"
@@ -37,6 +43,25 @@ absl::StatusOr<std::string> HostBootId() {
   ASSIGN_OR_RETURN(std::string text,
                    ReadFile("/proc/sys/kernel/random/boot_id"));
   return std::string(absl::StripAsciiWhitespace(text));
+}
+
+// "Europe/Berlin" if `path` is a link into the zoneinfo directory, else "".
+std::string TimezoneOf(const std::string& path) {
+  char target[PATH_MAX];
+  ssize_t n = readlink(path.c_str(), target, sizeof(target));
+  std::string text(target, static_cast<size_t>(std::max<ssize_t>(n, 0)));
+  constexpr char kZones[] = "/zoneinfo/";
+  size_t at = text.rfind(kZones);
+  if (at == text.npos) return "";
+  std::string zone = text.substr(at + strlen(kZones));
+  // A name of the database, never a path out of it.
+  bool exists = PathExists(absl::StrCat("/usr/share/zoneinfo/", zone));
+  return exists && !absl::StrContains(zone, "..") ? zone : "";
+}
+
+std::string ReadMachineId(const std::string& path) {
+  return std::string(
+      absl::StripAsciiWhitespace(ReadFile(path, 4096).value_or("")));
 }
 
 absl::StatusOr<HostFacts> DetectHost() {
@@ -62,6 +87,8 @@ absl::Status CheckPodId(const std::string& pod_id) {
 absl::Status RemoveRuntimeFiles(const std::string& runtime_dir) {
   RETURN_IF_ERROR(RemoveFile(ShimSocketPath(runtime_dir)));
   RETURN_IF_ERROR(RemoveFile(ShimRecordPath(runtime_dir)));
+  RETURN_IF_ERROR(RemoveUnixExport(UnixExportPath(runtime_dir)));
+  RETURN_IF_ERROR(UnlinkJournal(JournalLinkPath(runtime_dir)));
   // The intent last: it is the way back to all else.
   return RemoveFile(CgroupRecordPath(runtime_dir));
 }
@@ -102,10 +129,13 @@ class LauncherImpl : public Launcher {
                           const std::string& runtime_dir,
                           const std::string& state_dir, PodCgroup cgroup,
                           PodListener listener) const;
-  absl::Status BootShim(const BootRequest& request, const GuestFacts& guest,
-                        ShimProcess& shim, PodCgroup& cgroup) const;
+  absl::Status BootShim(const BootRequest& request, const HostFacts& host,
+                        const GuestFacts& guest, ShimProcess& shim,
+                        PodCgroup& cgroup) const;
   void Announce(const BootRequest& request, const ShimState& state,
                 const PodListener& listener) const;
+  absl::Status LinkJournalOf(const BootRequest& request,
+                             const GuestFacts& guest) const;
   absl::StatusOr<std::unique_ptr<PodProcess>> TakeUpRunning(
       PodProcessParts& parts);
   absl::StatusOr<std::unique_ptr<PodProcess>> TakeUpEnded(
@@ -157,6 +187,7 @@ PodProcessParts LauncherImpl::PartsOf(const std::string& pod_id,
 
 // Gives the waiting shim its cgroups (`cgroup` is what they are) and its plan.
 absl::Status LauncherImpl::BootShim(const BootRequest& request,
+                                    const HostFacts& host,
                                     const GuestFacts& guest, ShimProcess& shim,
                                     PodCgroup& cgroup) const {
   absl::StatusOr<PodCgroup> made = home_.Make(
@@ -169,7 +200,10 @@ absl::Status LauncherImpl::BootShim(const BootRequest& request,
   }
   RETURN_IF_ERROR(made.status());
   cgroup = *std::move(made);
-  LaunchPlan plan = BuildLaunchPlan(request, host_, guest, cgroup, NewUuid());
+  if (!request.userns.path.empty()) {
+    RETURN_IF_ERROR(cgroup.Delegate(request.userns.base));
+  }
+  LaunchPlan plan = BuildLaunchPlan(request, host, guest, cgroup, NewUuid());
   plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());
   return shim.SendPlan(plan);
 }
@@ -182,13 +216,28 @@ void LauncherImpl::Announce(const BootRequest& request, const ShimState& state,
   if (!status.ok() && listener.on_trouble) listener.on_trouble(status);
 }
 
+absl::Status LauncherImpl::LinkJournalOf(const BootRequest& request,
+                                         const GuestFacts& guest) const {
+  if (request.journal_dir.empty()) return absl::OkStatus();
+  return LinkJournal(
+      {.host_root = options_.journal_root,
+       .host_id = ReadMachineId(options_.machine_id),
+       .machine_id = MachineIdOfUuid(ContainerUuid(request, guest)),
+       .pod_root = request.journal_dir,
+       .intent = JournalLinkPath(request.runtime_dir)});
+}
+
 absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Start(
     const BootRequest& request, PodListener listener) {
   RETURN_IF_ERROR(ValidateBootRequest(request));
   PodCgroup cgroup = home_.Plan(request.pod_id);
   RETURN_IF_ERROR(CheckNotRunning(request, cgroup));
-  ASSIGN_OR_RETURN(GuestFacts guest,
-                   InspectRoot(request.rootfs, request.init_argv.empty()));
+  HostFacts host = host_;
+  // It may have changed since we looked last.
+  host.timezone = TimezoneOf(options_.localtime);
+  ASSIGN_OR_RETURN(
+      GuestFacts guest,
+      InspectRoot(request.rootfs, request.init_argv.empty(), host.timezone));
   RETURN_IF_ERROR(home_.Remove(request.pod_id, cgroup), "clear an earlier run");
 
   Rollback rollback;
@@ -198,10 +247,12 @@ absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Start(
     return RemoveRuntimeFiles(request.runtime_dir);
   });
   RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
+  RETURN_IF_ERROR(LinkJournalOf(request, guest), "link journal");
   // Declared after the rollback: it is killed before its cgroups are removed.
   ASSIGN_OR_RETURN(ShimProcess shim,
-                   ShimProcess::Start(options_.shim_path, request.pod_id));
-  RETURN_IF_ERROR(BootShim(request, guest, shim, cgroup));
+                   ShimProcess::Start(options_.shim_path, request.pod_id,
+                                      request.listen_fds));
+  RETURN_IF_ERROR(BootShim(request, host, guest, shim, cgroup));
   ASSIGN_OR_RETURN(ShimState state, shim.AwaitState(kStartTimeout), "boot pod");
   rollback.Commit();
   Announce(request, state, listener);

@@ -18,6 +18,7 @@
 #include "runtime/base/process_id.h"
 #include "runtime/boot/pod_file.h"
 #include "runtime/cgroup/limits.h"
+#include "runtime/userns/userns.h"
 
 namespace davit {
 
@@ -28,6 +29,16 @@ struct PodBind {
   bool read_only = true;
 };
 
+// A user of the host that the pod's own programs know too: a record in
+// /run/host/userdb that nss-systemd(8) reads, with a group of the same name.
+struct PodUser {
+  std::string name;  // as useradd(8) takes it
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::string home;  // of the host; /run/host/home/<name> in the pod. May be ""
+  std::string shell = "/bin/sh";
+};
+
 // What a pod's boot needs; values only. The root file system is mounted and the
 // netns is connected already.
 struct BootRequest {
@@ -36,14 +47,29 @@ struct BootRequest {
   // The pod's name for systemd-machined, where the host runs it; empty: it is
   // not told.
   std::string machine_name;
-  std::string rootfs;                  // a mount point; submounts come along
-  std::string netns_path;              // empty: the host's network
+  std::string rootfs;      // a mount point; submounts come along
+  std::string netns_path;  // empty: the host's network
+  // Its users are not the host's: made by PreparePodUserns, and the root is
+  // mounted with it (OverlaySpec::userns). A netns of its own should be owned
+  // by it (CreateNetnsOwnedBy), or the pod cannot configure it. Empty path: the
+  // host's users.
+  PodUserns userns;
   std::vector<std::string> init_argv;  // empty: the root image's own systemd
   std::vector<std::string> init_args;  // appended to it, "--log-target=…"
   std::map<std::string, std::string> env;          // more for PID 1
   std::map<std::string, std::string> credentials;  // systemd credentials
   std::vector<PodBind> binds;
   std::vector<PodFile> files;  // written before PID 1 starts
+  std::vector<PodUser> users;
+  // Logins on so many ptys more (container_ttys), beside the console's; 0 to 8.
+  int extra_ttys = 0;
+  // Sockets for the pod's systemd, as by socket activation (sd_listen_fds(3)):
+  // open in the caller, who may close them after Start.
+  std::vector<int> listen_fds;
+  // The directory that is /var/log/journal in the pod (by a bind). Where the
+  // host keeps a journal of its own, it gets a link to it for "journalctl -m".
+  // Empty: no link.
+  std::string journal_dir;
   CgroupLimits limits;
   // <runtime_dir>: sockets and what dies with the machine (shim.sock,
   // shim.json). <state_dir>: what must outlive a reboot (exit.json,
@@ -160,6 +186,11 @@ struct LauncherOptions {
   // The directory below our own cgroup; with a systemd as the host's PID 1 the
   // slice (without ".slice") of the pods' scopes.
   std::string cgroup_parent = "davit";
+  // The host's time zone (a link into zoneinfo, localtime(5)), its journal and
+  // its machine-id(5).
+  std::string localtime = "/etc/localtime";
+  std::string journal_root = "/var/log/journal";
+  std::string machine_id = "/etc/machine-id";
 };
 
 absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(

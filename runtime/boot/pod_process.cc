@@ -17,6 +17,7 @@
 #include "runtime/boot/record_reader.h"
 #include "runtime/boot/shim_process.h"
 #include "runtime/boot/shim_record.h"
+#include "runtime/boot/unix_export.h"
 
 namespace davit {
 namespace {
@@ -385,6 +386,7 @@ absl::StatusOr<PodExit> EndLostPod(const PodProcessParts& parts) {
   RETURN_IF_ERROR(WriteFileAtomic(ExitRecordPath(parts.state_dir),
                                   FormatExitRecord(exit), 0640));
   RETURN_IF_ERROR(parts.home->Remove(parts.pod_id, parts.cgroup));
+  RETURN_IF_ERROR(RemoveUnixExport(UnixExportPath(parts.runtime_dir)));
   RETURN_IF_ERROR(RemoveFile(ShimSocketPath(parts.runtime_dir)));
   return exit;
 }

@@ -22,10 +22,6 @@
 namespace davit {
 namespace {
 
-// What davit-shim expects (shim/main.cc).
-constexpr int kPlanFd = 3;
-constexpr int kClientFd = 4;
-
 absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid) {
   UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!fd) return ErrnoError("pidfd_open(%d)", pid);
@@ -48,14 +44,20 @@ absl::StatusOr<bool> AwaitReadable(int fd, absl::Time deadline) {
 }  // namespace
 
 absl::StatusOr<ShimProcess> ShimProcess::Start(const std::string& shim_path,
-                                               const std::string& pod_id) {
+                                               const std::string& pod_id,
+                                               const std::vector<int>& listen) {
   UniqueFd file(memfd_create("launch-plan", MFD_CLOEXEC));
   if (!file) return ErrnoError("memfd_create");
   ASSIGN_OR_RETURN(auto sockets, MakePacketPair());
   SubprocessSpec spec;
   spec.path = shim_path;
   spec.argv = {"davit-shim", pod_id};  // for ps(1)
-  spec.fds = {{file.get(), kPlanFd}, {sockets.second.get(), kClientFd}};
+  spec.fds = {{file.get(), kPlanFdOfShim},
+              {sockets.second.get(), kClientFdOfShim}};
+  for (int fd : listen) {
+    int number = kFirstListenFdOfShim + static_cast<int>(spec.fds.size()) - 2;
+    spec.fds.push_back({fd, number});
+  }
   ASSIGN_OR_RETURN(pid_t pid, StartDetached(spec), "start shim");
   // Not reaped yet, so the pid is still the child's.
   absl::StatusOr<UniqueFd> pidfd = OpenPidfd(pid);

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,10 +25,12 @@ class ShimProcess {
     UniqueFd pidfd;
   };
 
-  // Executes the shim for a pod; it waits for its plan. It is then our child:
-  // destroyed before Release(), it is killed and reaped.
+  // Executes the shim for a pod, with the descriptors that its PID 1 shall
+  // have; it waits for its plan. It is then our child: destroyed before
+  // Release(), it is killed and reaped.
   static absl::StatusOr<ShimProcess> Start(const std::string& shim_path,
-                                           const std::string& pod_id);
+                                           const std::string& pod_id,
+                                           const std::vector<int>& listen = {});
   // Connects to one that runs. Unavailable or NotFound if none answers.
   static absl::StatusOr<ShimProcess> Connect(const std::string& socket_path);
 

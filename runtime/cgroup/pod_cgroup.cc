@@ -72,6 +72,29 @@ absl::Status Enter(const std::string& directory, pid_t pid = 0) {
                          absl::StrCat(pid));
 }
 
+// Whether what is written in the base holds for a directory below it, so that
+// the payload can be there. In v1 it does not for block I/O, and a cpuset
+// cannot shrink below its children's.
+bool BoundsChildren(const CgroupDir& dir) {
+  if (dir.v2 || dir.Has(kSystemd)) return true;
+  constexpr const char* kHierarchical[] = {"cpu", "devices", "memory", "pids"};
+  bool any = false;
+  for (const char* controller : kHierarchical) any = any || dir.Has(controller);
+  return any && !dir.Has("blkio") && !dir.Has("cpuset");
+}
+
+// What the kernel lists in /sys/kernel/cgroup/delegate, and v1's "tasks".
+constexpr const char* kDelegated[] = {
+    "cgroup.procs",     "cgroup.threads", "cgroup.subtree_control",
+    "memory.oom.group", "memory.reclaim", "tasks"};
+
+absl::Status GiveAway(const std::string& path, uid_t owner) {
+  if (chown(path.c_str(), owner, owner) < 0) {
+    return ErrnoError("chown(%s, %d)", path, owner);
+  }
+  return absl::OkStatus();
+}
+
 int64_t NumberOr(const std::string& path, int64_t otherwise) {
   return ReadNumber(path).value_or(otherwise);
 }
@@ -103,9 +126,9 @@ PodCgroup PodCgroup::Plan(const std::vector<CgroupHierarchy>& hierarchies,
     dir.mount_point = hierarchy.mount_point;
     dir.base = absl::StrCat(home, "/", parent, "/", pod_id);
     dir.payload = dir.base;
+    if (BoundsChildren(dir)) dir.payload = absl::StrCat(dir.base, "/payload");
     dir.hand_down = pure;
     if (hierarchy.v2 || dir.Has(kSystemd)) {
-      dir.payload = absl::StrCat(dir.base, "/payload");
       dir.supervisor = absl::StrCat(dir.base, "/supervisor");
       dir.retreat =
           pure ? absl::StrCat(home, "/", parent, "/", kAgentLeaf) : home;
@@ -190,6 +213,19 @@ absl::Status PodCgroup::WriteLimit(const LimitWrite& write, bool v2) const {
   return absl::FailedPreconditionError(status.message());
 }
 
+absl::Status PodCgroup::Delegate(uid_t owner) const {
+  for (const CgroupDir& dir : dirs_) {
+    if (!dir.v2 && !dir.Has(kSystemd)) continue;
+    RETURN_IF_ERROR(GiveAway(dir.payload, owner));
+    for (const char* file : kDelegated) {
+      absl::Status status =
+          GiveAway(absl::StrCat(dir.payload, "/", file), owner);
+      if (!absl::IsNotFound(status)) RETURN_IF_ERROR(status);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status PodCgroup::EnterPayload() const {
   for (const CgroupDir& dir : dirs_) RETURN_IF_ERROR(Enter(dir.payload));
   return absl::OkStatus();
@@ -237,9 +273,10 @@ CgroupUsage PodCgroup::Usage() const {
 int64_t PodCgroup::OomKills() const {
   const CgroupDir* dir = WithController("memory");
   if (dir == nullptr) return 0;
-  return ReadKey(
-             dir->base + (dir->v2 ? "/memory.events" : "/memory.oom_control"),
-             "oom_kill")
+  // v1 does not count for the parents of the victim's cgroup.
+  return ReadKey(dir->v2 ? dir->base + "/memory.events"
+                         : dir->payload + "/memory.oom_control",
+                 "oom_kill")
       .value_or(0);
 }
 

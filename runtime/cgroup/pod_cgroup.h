@@ -30,10 +30,11 @@ struct CgroupUsage {
 //   <own_dir>/<parent>/<pod id>/payload      PID 1 and all below it
 //   <own_dir>/<parent>/<pod id>/supervisor   the shim
 //
-// v1 controllers other than name=systemd have the base only (payload == base),
-// except in a scope.
-// The payload is the root of the pod's cgroup namespace, so the pod cannot
-// reach its own limits.
+// v1 controllers other than name=systemd have no supervisor, except in a scope,
+// and those whose limits do not hold for directories below (blkio, cpuset) no
+// payload: it is the base. The payload is the root of the pod's cgroup
+// namespace, so the pod cannot reach its other limits, not even by a mount of
+// its own.
 struct CgroupDir {
   bool v2 = false;
   std::vector<std::string> controllers;  // v1; {"name=systemd"}
@@ -85,6 +86,10 @@ class PodCgroup {
   // Replaces the limits of one that is in use, lifting those that are not in
   // `limits`; a block device's are lifted by naming it with zeros.
   absl::Status ChangeLimits(const CgroupLimits& limits) const;
+
+  // Gives the payload of those hierarchies that the pod's systemd manages (v2,
+  // name=systemd) to a user: what delegation means in cgroups(7).
+  absl::Status Delegate(uid_t owner) const;
 
   // Moves the calling process.
   absl::Status EnterPayload() const;

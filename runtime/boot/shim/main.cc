@@ -37,15 +37,13 @@ extern "C" char __executable_start, etext;
 namespace davit {
 namespace {
 
-constexpr int kPlanFd = 3;
-constexpr int kClientFd = 4;
 constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 constexpr size_t kConsoleLogBytes = 1 << 20;
 
 // Waits for the plan: meanwhile a host's systemd puts us into the pod's scope.
 // OutOfRange if the agent has given up.
 absl::StatusOr<LaunchPlan> ReadPlan(int client) {
-  UniqueFd fd(kPlanFd);
+  UniqueFd fd(kPlanFdOfShim);
   RETURN_IF_ERROR(AwaitPacket(client));
   ASSIGN_OR_RETURN(std::string packet, ReceivePacket(client),
                    "wait for the launch plan");
@@ -133,7 +131,7 @@ void ReportFailure(int client, const absl::Status& failure) {
 }
 
 absl::Status Run() {
-  UniqueFd client(kClientFd);
+  UniqueFd client(kClientFdOfShim);
   ASSIGN_OR_RETURN(Epoll epoll, Epoll::Create());
   std::unique_ptr<Monitor> monitor;
   absl::Status started = Start(client.get(), epoll, monitor);
