@@ -126,9 +126,11 @@ absl::Status TrafficControl::RemoveTokenBucket(int index) {
 }
 
 absl::StatusOr<TokenBucket> TrafficControl::GetTokenBucket(int index) {
-  // About a default qdisc the kernel says nothing at all (or EINVAL, by its
-  // version): the acknowledgement ends the wait.
-  NlMessage message(RTM_GETQDISC, NLM_F_ACK, Header(index, 0, TC_H_ROOT));
+  // The kernel sends its answer to those who listen for changes, and to who
+  // asks only if he says NLM_F_ECHO. About a default qdisc it says nothing at
+  // all (or EINVAL, by its version): the acknowledgement ends the wait.
+  NlMessage message(RTM_GETQDISC, NLM_F_ACK | NLM_F_ECHO,
+                    Header(index, 0, TC_H_ROOT));
   const std::string what = absl::StrFormat("RTM_GETQDISC dev %d root", index);
   absl::StatusOr<NlReply> answer = socket_.Get(message, what);
   if (absl::IsInvalidArgument(answer.status())) {

@@ -105,10 +105,11 @@ TEST_F(DialTest, WithoutTheNamespaceItIsNotFound) {
 TEST_F(DialTest, NodeAddressIsTheDefaultRoutesSourceElseTheFirst) {
   EXPECT_THAT(NodeAddress(path_),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no address")));
-  Ip("link add a type veth peer name b && ip link set a up && ip link set b up "
-     "&& ip addr add 192.0.2.7/24 dev a");
+  Ip("link add d0 type veth peer name d1 && ip link set d0 up && ip link set "
+     "d1 up "
+     "&& ip addr add 192.0.2.7/24 dev d0");
   EXPECT_EQ(NodeAddress(path_).value_or(""), "192.0.2.7");
-  Ip("addr add 203.0.113.9/24 dev b && ip route add default via 203.0.113.1");
+  Ip("addr add 203.0.113.9/24 dev d1 && ip route add default via 203.0.113.1");
   EXPECT_EQ(NodeAddress(path_).value_or(""), "203.0.113.9");
 }
 

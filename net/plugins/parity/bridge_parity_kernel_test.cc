@@ -60,6 +60,13 @@ const ParityDifference kKeepAddress = {
     "as in Go's later releases: an interface that is taken down and up again "
     "keeps its addresses"};
 
+const ParityDifference kForeignBridge = {
+    "(after/)?node/sys/net/ipv6/conf/br7/accept_ra",
+    "ours leaves the settings of a bridge that was there"};
+const ParityDifference kTentative = {
+    "node/route-6/local/(anycast|local):fd00:1::1?:cni0:0/.*",
+    "the address of Go's is still being detected, and not usable yet"};
+
 class BridgeParity : public ::testing::TestWithParam<ParityRow> {};
 
 TEST_P(BridgeParity, IsEqual) { ExpectParity(GetParam()); }
@@ -68,10 +75,13 @@ INSTANTIATE_TEST_SUITE_P(
     Keys, BridgeParity,
     ::testing::Values(
         ParityRow{"Plain", Bridge("")},
-        ParityRow{"LayerTwo", Bridge("", R"("ipam": {})")},
+        ParityRow{"LayerTwo",
+                  Bridge("", R"("ipam": {})"),
+                  {{"check/0/.*", "Go's CHECK asks for an IPAM plugin"}}},
         ParityRow{"Name", Bridge(R"("bridge": "br7")")},
         ParityRow{.name = "ThatIsThere",
                   .chain = Bridge(R"("bridge": "br7", "isGateway": true)"),
+                  .differences = {kForeignBridge},
                   .prepare = WithBridge("")},
         ParityRow{"Gateway", Bridge(R"("isGateway": true)")},
         ParityRow{"DefaultGateway", Bridge(R"("isDefaultGateway": true)")},
@@ -80,6 +90,7 @@ INSTANTIATE_TEST_SUITE_P(
         ParityRow{.name = "ForceAddress",
                   .chain = Bridge(R"("bridge": "br7", "isGateway": true,
                                      "forceAddress": true)"),
+                  .differences = {kForeignBridge},
                   .prepare = WithBridge("10.9.0.1/24")},
         ParityRow{"Mtu", Bridge(R"("mtu": 1400, "isGateway": true)")},
         ParityRow{"Hairpin", Bridge(R"("hairpinMode": true)")},
@@ -88,13 +99,15 @@ INSTANTIATE_TEST_SUITE_P(
                                            "search": ["a"]})")},
         ParityRow{"DualStack",
                   Bridge(R"("isDefaultGateway": true)", kDualStack),
-                  {kKeepAddress}},
+                  {kKeepAddress, kTentative}},
         ParityRow{
             "DualStackMasquerade",
             Bridge(R"("isDefaultGateway": true, "ipMasq": true)", kDualStack),
-            {kKeepAddress}},
+            {kKeepAddress, kTentative}},
         ParityRow{.name = "MacByCniArgs",
                   .chain = Bridge("", R"("ipam": {})"),
+                  .differences = {{"check/0/.*",
+                                   "Go's CHECK asks for an IPAM plugin"}},
                   .args = "IgnoreUnknown=1;MAC=02:11:22:33:44:55"},
         ParityRow{"MacByArgs",
                   Bridge(R"("args": {"cni": {"mac": "02:11:22:33:44:66"}})")},
@@ -127,13 +140,25 @@ INSTANTIATE_TEST_SUITE_P(
     Errors, BridgeParity,
     ::testing::Values(
         ParityRow{"HairpinAndPromisc",
-                  Bridge(R"("hairpinMode": true, "promiscMode": true)")},
-        ParityRow{"VlanOutOfRange", Bridge(R"("vlan": 5000)")},
+                  Bridge(R"("hairpinMode": true, "promiscMode": true)"),
+                  {{"add/0/msg", kOurWords},
+                   {"after/file/net/lock", "DEL makes no directory"}}},
+        ParityRow{"VlanOutOfRange",
+                  Bridge(R"("vlan": 5000)"),
+                  {{"(del|del-again)/0/.*", "DEL reads only what it needs"}}},
         ParityRow{.name = "AnotherAddressIsThere",
                   .chain = Bridge(R"("bridge": "br7", "isGateway": true)"),
+                  .differences = {{"add/0/msg", kOurWords},
+                                  kForeignBridge,
+                                  {"node/.*VETH.*|pod/.*eth0.*",
+                                   "a failed ADD leaves nothing"}},
                   .prepare = WithBridge("10.9.0.1/24")},
         ParityRow{.name = "NotABridge",
                   .chain = Bridge(R"("bridge": "br7")"),
+                  .differences =
+                      {{"add/0/msg", kOurWords},
+                       {"(after/)?file/net/(lock|last_reserved_ip.0)",
+                        "ours reserves the address first, and gives it back"}},
                   .prepare = WithVethOfThatName}),
     [](const auto& info) { return info.param.name; });
 
