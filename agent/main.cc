@@ -30,13 +30,16 @@
 #include "agent/pod/pod_paths.h"
 #include "agent/pod/real_rootfs_ops.h"
 #include "agent/rpc/image_service.h"
+#include "agent/rpc/network_service.h"
 #include "agent/rpc/node_service.h"
 #include "agent/rpc/pod_service.h"
 #include "agent/server.h"
 #include "agent/store/file_pod_store.h"
 #include "agent/version.h"
 #include "net/cni_pod_network.h"
+#include "net/netns/dial.h"
 #include "runtime/app/log_reader.h"
+#include "runtime/app/log_streams.h"
 #include "runtime/app/pod_apps.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
@@ -51,6 +54,8 @@ namespace {
 // are left as after a crash: the next agent takes them up.
 constexpr absl::Duration kStopTime = absl::Seconds(10);
 constexpr absl::Duration kDrainTime = absl::Seconds(6);
+// A full backlog of a pod's listener may hold a connection up.
+constexpr absl::Duration kDialTime = absl::Seconds(10);
 
 // The parts, in the order in which they are built; destroyed backwards.
 class Agent {
@@ -74,6 +79,7 @@ class Agent {
     manager_->Drain(kDrainTime);
     server_->Shutdown();
     metrics_.ClearPodSource();
+    metrics_.SetNetworkSource(nullptr);
   }
 
  private:
@@ -85,6 +91,7 @@ class Agent {
   absl::Status Recover();
   absl::Status Serve();
   void OnCall(const CallRecord& call);
+  void OnGarbage(const GarbageItem& item);
 
   const AgentConfig config_;
   const absl::Time start_time_ = absl::Now();
@@ -160,7 +167,9 @@ void Agent::BuildManager() {
   options.state = config_.state;
   options.app_launcher = config_.libexec + "/davit-app";
   options.stage1_image = config_.stage1_image;
+  options.node_netns = config_.node_netns;
   options.ready_timeout = config_.ready_timeout;
+  options.on_garbage = [this](const GarbageItem& item) { OnGarbage(item); };
   options.on_problem = [](const std::string& sentence) {
     Log(LogLevel::kWarning, sentence);
   };
@@ -171,7 +180,26 @@ void Agent::BuildManager() {
   deps.network = network_.get();
   deps.launcher = launcher_.get();
   deps.apps = apps_.get();
+  deps.logs_complete = LogsAreComplete;
+  deps.dial = [](const std::string& netns, uint16_t port) {
+    return DialLoopback(netns, port, kDialTime);
+  };
+  deps.node_address = [netns = config_.node_netns] {
+    return NodeAddress(netns).value_or("");
+  };
   manager_ = NewPodManager(options, deps, metrics_.step_observer());
+}
+
+void Agent::OnGarbage(const GarbageItem& item) {
+  metrics_.OnGarbage(item);
+  std::vector<LogField> fields = {
+      {"kind", item.kind}, {"name", item.name}, {"reason", item.reason}};
+  if (item.outcome.ok()) {
+    Log(LogLevel::kInfo, "removed, as nobody owns it", fields);
+    return;
+  }
+  fields.push_back({"error", std::string(item.outcome.message())});
+  Log(LogLevel::kWarning, "nobody owns it, and it stays", fields);
 }
 
 absl::Status Agent::Recover() {
@@ -180,7 +208,7 @@ absl::Status Agent::Recover() {
     Log(LogLevel::kWarning, "not recovered", {{"what", failed}});
   }
   for (const std::string& removed : report.removed) {
-    Log(LogLevel::kInfo, "removed, as nobody owns it", {{"what", removed}});
+    Log(LogLevel::kDebug, "removed", {{"what", removed}});
   }
   Log(LogLevel::kInfo, "recovered",
       {{"adopted", int64_t{report.adopted}},
@@ -189,6 +217,7 @@ absl::Status Agent::Recover() {
        {"removed", static_cast<int64_t>(report.removed.size())},
        {"failed", static_cast<int64_t>(report.failed.size())}});
   metrics_.SetPodSource([this] { return manager_->List().pods; });
+  metrics_.SetNetworkSource([this] { return network_->ListNetworks(); });
   return absl::OkStatus();
 }
 
@@ -202,6 +231,7 @@ absl::Status Agent::Serve() {
   std::vector<std::unique_ptr<grpc::Service>> services;
   services.push_back(NewPodService(manager_.get(), ReadLogs));
   services.push_back(NewImageService(images_.get(), manager_.get()));
+  services.push_back(NewNetworkService(manager_.get(), network_.get()));
   services.push_back(NewNodeService(node, manager_.get(), network_.get()));
   ServerOptions options;
   options.socket_path = config_.socket_path();

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
@@ -5,6 +6,7 @@
 #include <vector>
 
 #include "cli/manifest.h"
+#include "cli/net_flags.h"
 #include "cli/output.h"
 #include "cli/pod_view.h"
 #include "tests/support/matchers.h"
@@ -199,6 +201,106 @@ TEST(PodViewTest, CountsReadyAppsAndRestarts) {
   EXPECT_THAT(PodRow(pod, true, absl::FromUnixSeconds(1060)),
               ::testing::ElementsAre("web", "1/1", "Running", "2", "60s",
                                      "10.0.0.2", "img", ""));
+}
+
+// --- Flags of networks ---
+
+MATCHER_P(IsOkAndHolds, value, "") { return arg.ok() && *arg == value; }
+
+absl::StatusOr<std::string> Networks(const std::vector<std::string>& flags) {
+  v1::PodSpec spec;
+  absl::Status status = AddNetworks(flags, &spec);
+  if (!status.ok()) return status;
+  return spec.ShortDebugString();
+}
+
+TEST(NetFlagsTest, NetworksInRktsSyntax) {
+  EXPECT_THAT(Networks({"a,b", "c"}),
+              IsOkAndHolds("networks: \"a\" networks: \"b\" networks: \"c\""));
+  EXPECT_THAT(
+      Networks({"a,b:ips=10.1.2.3,mac=02:00:00:00:00:01,c:IP=fd00::2;alias=x"}),
+      IsOkAndHolds("network_attachments { name: \"a\" } "
+                   "network_attachments { name: \"b\" ips: \"10.1.2.3\" "
+                   "mac: \"02:00:00:00:00:01\" } "
+                   "network_attachments { name: \"c\" ips: \"fd00::2\" "
+                   "aliases: \"x\" }"));
+  EXPECT_THAT(
+      Networks({"a:ips=10.1.2.3|10.1.2.4;interface=x;host-interface=y"}),
+      IsOkAndHolds("network_attachments { name: \"a\" interface: \"x\" "
+                   "ips: \"10.1.2.3\" ips: \"10.1.2.4\" "
+                   "host_interface: \"y\" }"));
+  EXPECT_THAT(Networks({"a:systemd-names=true"}),
+              IsOkAndHolds("network_attachments { name: \"a\" "
+                           "systemd_names: true }"));
+  EXPECT_THAT(Networks({}), IsOkAndHolds(""));
+}
+
+TEST(NetFlagsTest, BadNetworksAreQuoted) {
+  EXPECT_THAT(Networks({"a,,b"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "--network \"a,,b\": a name is missing"));
+  EXPECT_THAT(Networks({"ips=10.1.2.3"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("names no network")));
+  EXPECT_THAT(Networks({"a:speed=1"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("\"speed=1\": the arguments are")));
+  EXPECT_THAT(Networks({"a:ips"}), StatusIs(absl::StatusCode::kInvalidArgument,
+                                            HasSubstr("must be KEY=VALUE")));
+}
+
+absl::StatusOr<std::string> Ports(const std::string& flag) {
+  v1::Container app;
+  absl::Status status = AddPort(flag, &app);
+  if (!status.ok()) return status;
+  return app.ShortDebugString();
+}
+
+TEST(NetFlagsTest, Ports) {
+  EXPECT_THAT(Ports("80"),
+              IsOkAndHolds("ports { container_port: 80 protocol: \"TCP\" }"));
+  EXPECT_THAT(Ports("8080:80/udp"),
+              IsOkAndHolds("ports { container_port: 80 protocol: \"UDP\" "
+                           "host_port: 8080 }"));
+  EXPECT_THAT(Ports("127.0.0.1:8080:80"),
+              IsOkAndHolds("ports { container_port: 80 protocol: \"TCP\" "
+                           "host_port: 8080 host_ip: \"127.0.0.1\" }"));
+  EXPECT_THAT(Ports("[::1]:8080:80"),
+              IsOkAndHolds("ports { container_port: 80 protocol: \"TCP\" "
+                           "host_port: 8080 host_ip: \"::1\" }"));
+  EXPECT_THAT(Ports("8080-8081:80-81"),
+              IsOkAndHolds("ports { container_port: 80 protocol: \"TCP\" "
+                           "host_port: 8080 } ports { container_port: 81 "
+                           "protocol: \"TCP\" host_port: 8081 }"));
+  for (const char* bad : {"", "http", "0", "65536", "80:", ":80", "1:2:3:4:",
+                          "-1", "9-8", "[::1]:80", "8080-8082:80-81"}) {
+    EXPECT_THAT(Ports(bad), StatusIs(absl::StatusCode::kInvalidArgument,
+                                     HasSubstr("--port")))
+        << bad;
+  }
+}
+
+TEST(NetFlagsTest, ForwardedPorts) {
+  ASSERT_OK_AND_ASSIGN(ForwardedPort port, ParseForwardedPort("8080:80"));
+  EXPECT_EQ(port.local, 8080);
+  EXPECT_EQ(port.remote, 80);
+  EXPECT_EQ(ParseForwardedPort("80")->local, 80);
+  EXPECT_EQ(ParseForwardedPort(":80")->local, 0);
+  for (const char* bad : {"", "x", "1:2:3", "0", "80:0", "80-81", "70000"}) {
+    EXPECT_THAT(ParseForwardedPort(bad),
+                StatusIs(absl::StatusCode::kInvalidArgument))
+        << bad;
+  }
+}
+
+TEST(NetFlagsTest, AddedHosts) {
+  v1::PodSpec spec;
+  ASSERT_THAT(AddHost("db,db.example:fd00::9", &spec), IsOk());
+  EXPECT_EQ(spec.ShortDebugString(),
+            "host_aliases { ip: \"fd00::9\" hostnames: \"db\" "
+            "hostnames: \"db.example\" }");
+  EXPECT_THAT(AddHost("db", &spec),
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 }  // namespace

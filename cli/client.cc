@@ -48,6 +48,7 @@ Client::Client(const std::string& address) : address_(address) {
       address, grpc::InsecureChannelCredentials(), arguments);
   pods_ = v1::PodService::NewStub(channel_);
   images_ = v1::ImageService::NewStub(channel_);
+  networks_ = v1::NetworkService::NewStub(channel_);
   node_ = v1::NodeService::NewStub(channel_);
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "davit/v1/image_service.grpc.pb.h"
+#include "davit/v1/network_service.grpc.pb.h"
 #include "davit/v1/node_service.grpc.pb.h"
 #include "davit/v1/pod_service.grpc.pb.h"
 #include "grpcpp/channel.h"
@@ -21,6 +22,7 @@ class Client {
 
   v1::PodService::Stub& pods() { return *pods_; }
   v1::ImageService::Stub& images() { return *images_; }
+  v1::NetworkService::Stub& networks() { return *networks_; }
   v1::NodeService::Stub& node() { return *node_; }
 
   // The status of a call in absl's terms; an agent that cannot be reached is
@@ -32,6 +34,7 @@ class Client {
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::PodService::Stub> pods_;
   std::unique_ptr<v1::ImageService::Stub> images_;
+  std::unique_ptr<v1::NetworkService::Stub> networks_;
   std::unique_ptr<v1::NodeService::Stub> node_;
 };
 

@@ -46,6 +46,9 @@ void AddLogsCommand(CLI::App& app, Context& context);
 void AddExecCommand(CLI::App& app, Context& context);
 void AddLifecycleCommands(CLI::App& app,
                           Context& context);  // start stop delete
+void AddNetworkCommand(CLI::App& app, Context& context);
+void AddNodeCommand(CLI::App& app, Context& context);
+void AddPortForwardCommand(CLI::App& app, Context& context);
 void AddImageCommand(CLI::App& app, Context& context);
 void AddVersionCommand(CLI::App& app, Context& context);
 void AddCompletionCommands(CLI::App& app, Context& context);

@@ -19,7 +19,10 @@ void AddCommands(CLI::App& app, Context& context) {
   AddLogsCommand(app, context);
   AddExecCommand(app, context);
   AddLifecycleCommands(app, context);
+  AddPortForwardCommand(app, context);
   AddImageCommand(app, context);
+  AddNetworkCommand(app, context);
+  AddNodeCommand(app, context);
   AddVersionCommand(app, context);
   AddCompletionCommands(app, context);
 }

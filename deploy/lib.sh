@@ -31,7 +31,7 @@ DAVIT_SUITE=${DAVIT_SUITE:-bookworm}              # Debian release in the images
 
 DAVIT_ADDRESS=unix://$DAVIT_STATE/davit.sock
 DAVIT_IMAGES=$DAVIT_CACHE/images
-DAVIT_IMAGES_CURRENT=$DAVIT_IMAGES/current
+DAVIT_IMAGES_CURRENT=${DAVIT_IMAGES_CURRENT:-$DAVIT_IMAGES/current}
 DAVIT_STAGE1_IMAGE=localhost/davit/stage1:latest
 DAVIT_DEMO_IMAGE=localhost/davit/demo:latest
 DAVIT_BUSYBOX_IMAGE=localhost/davit/busybox:latest

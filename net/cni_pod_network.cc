@@ -5,17 +5,21 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "net/cni/attachment.h"
 #include "net/cni/cache.h"
 #include "net/cni/chain.h"
 #include "net/cni/config_dir.h"
 #include "net/cni/exec.h"
+#include "net/cni/json.h"
+#include "net/cni/ledger.h"
 #include "net/cni/network_config.h"
-#include "net/cni/result.h"
+#include "net/cni/versions.h"
+#include "net/cni_garbage.h"
+#include "net/cni_leases.h"
+#include "net/cni_membership.h"
+#include "net/cni_node.h"
+#include "net/cni_request.h"
+#include "net/cni_teardown.h"
 #include "net/netns/netns.h"
 #include "net/netns/netns_pins.h"
 #include "runtime/base/rollback.h"
@@ -24,69 +28,8 @@
 namespace davit {
 namespace {
 
-// One pod's membership of one network, and how far it has come.
-struct Membership {
-  std::shared_ptr<const CniNetworkConfig> network;
-  CniAttachment attachment;
-  CniChainProgress progress;
-  bool intended = false;  // its cache entry may exist
-
-  CniCacheEntry CacheEntry() const {
-    return {network->name, attachment, network->text, progress.result};
-  }
-};
-
 std::string Named(absl::string_view network) {
   return absl::StrCat("network \"", network, "\"");
-}
-
-// It becomes a value in CNI_ARGS, "K=V;K=V", which has no way to quote.
-absl::Status ValidatePodName(const std::string& pod_name) {
-  bool good = std::none_of(pod_name.begin(), pod_name.end(), [](char c) {
-    return c == ';' || c == '=' || absl::ascii_iscntrl(c);
-  });
-  if (good) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("pod_name \"", absl::Utf8SafeCHexEscape(pod_name),
-                   "\" holds ';', '=' or control characters"));
-}
-
-absl::Status ValidateRequest(const PodNetworkRequest& request) {
-  RETURN_IF_ERROR(ValidateCniIdentifier("pod_id", request.pod_id));
-  RETURN_IF_ERROR(ValidatePodName(request.pod_name));
-  std::set<std::string> ifnames;
-  for (const NetworkRequest& join : request.networks) {
-    RETURN_IF_ERROR(ValidateCniIdentifier("network", join.network));
-    RETURN_IF_ERROR(ValidateCniIfname(join.ifname), Named(join.network));
-    if (!ifnames.insert(join.ifname).second) {
-      return absl::InvalidArgumentError(absl::StrCat(Named(join.network),
-                                                     ": ifname \"", join.ifname,
-                                                     "\" is asked for twice"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-CniAttachment AttachmentFor(const PodNetworkRequest& request,
-                            const std::string& ifname) {
-  CniAttachment attachment;
-  attachment.container_id = request.pod_id;
-  attachment.netns = request.netns_path;
-  attachment.ifname = ifname;
-  // Go's plugins refuse keys that they don't know unless the first one is
-  // there.
-  attachment.args = {{"IgnoreUnknown", "1"},
-                     {"K8S_POD_NAMESPACE", "default"},
-                     {"K8S_POD_NAME", request.pod_name},
-                     {"K8S_POD_INFRA_CONTAINER_ID", request.pod_id}};
-  return attachment;
-}
-
-// `path` if a network namespace is there still, else empty: plugins clean up
-// without one then, while Go's ptp fails on the plain file that a reboot
-// leaves.
-std::string LiveNetns(const std::string& path) {
-  return !path.empty() && Netns::Open(path).ok() ? path : "";
 }
 
 absl::Status JoinErrors(absl::Status first,
@@ -108,18 +51,37 @@ absl::Status ExpectNetns(const std::string& path) {
       absl::StrCat("netns_path: ", status.message()));
 }
 
+// Of the chain's plugins, then of those that these call for addresses.
+std::vector<std::string> TypesOf(const CniNetworkConfig& network) {
+  std::vector<std::string> types;
+  std::vector<std::string> ipam_types;
+  for (const CniPluginConfig& plugin : network.plugins) {
+    types.push_back(plugin.type);
+    const CniJson* ipam = FindCniMember(plugin.config, "ipam");
+    if (ipam == nullptr) continue;
+    std::string type = CniStringMember(*ipam, "type").value_or("");
+    if (!type.empty()) ipam_types.push_back(std::move(type));
+  }
+  types.insert(types.end(), ipam_types.begin(), ipam_types.end());
+  return types;
+}
+
 class CniPodNetwork : public PodNetwork {
  public:
   CniPodNetwork(const CniPodNetworkOptions& options,
                 std::optional<Netns> node_netns)
-      : node_netns_(std::move(node_netns)),
+      : node_(std::move(node_netns)),
         pins_(options.netns_dir, options.cache_dir + "/netns"),
         configs_(options.config_dir),
         cache_(options.cache_dir),
+        ledger_(options.cache_dir),
         exec_({.plugin_dirs = options.plugin_dirs,
-               .netns_fd = node_netns_.has_value() ? node_netns_->fd() : -1,
+               .netns_fd = node_.netns_fd(),
                .timeout = options.plugin_timeout,
-               .observer = options.observer}) {}
+               .observer = options.observer}),
+        versions_(&exec_),
+        memberships_(&configs_, &cache_, &exec_, &versions_),
+        teardown_(&memberships_, &exec_, &node_) {}
 
   absl::Status Start() { return pins_.ForgetMissing(); }
 
@@ -138,183 +100,181 @@ class CniPodNetwork : public PodNetwork {
   }
 
   absl::StatusOr<std::vector<InterfaceStatus>> Attach(
-      const PodNetworkRequest& request) override {
-    ASSIGN_OR_RETURN(std::vector<Membership> memberships,
-                     PlanMemberships(request));
-    std::vector<InterfaceStatus> interfaces;
-    Rollback rollback;
-    for (Membership& membership : memberships) {
-      std::string name = Named(membership.network->name);
-      rollback.Add(absl::StrCat("undo ", name),
-                   [this, &membership] { return Leave(membership); });
-      absl::StatusOr<InterfaceStatus> status = Enter(membership);
-      if (!status.ok()) {
-        return JoinErrors(Annotate(status.status(), name), {rollback.Run()});
-      }
-      interfaces.push_back(*std::move(status));
-    }
-    rollback.Commit();
-    return interfaces;
-  }
-
-  absl::Status Detach(const PodNetworkRequest& request) override {
-    RETURN_IF_ERROR(ValidateRequest(request));
-    std::vector<absl::Status> outcomes;
-    for (auto it = request.networks.rbegin(); it != request.networks.rend();
-         ++it) {
-      outcomes.push_back(Annotate(DetachOne(request, *it), Named(it->network)));
-    }
-    return JoinErrors(absl::OkStatus(), outcomes);
-  }
-
-  absl::Status Check(const PodNetworkRequest& request) override {
-    RETURN_IF_ERROR(ValidateRequest(request));
-    std::vector<absl::Status> outcomes;
-    for (const NetworkRequest& join : request.networks) {
-      outcomes.push_back(
-          Annotate(CheckOne(request, join), Named(join.network)));
-    }
-    return JoinErrors(absl::OkStatus(), outcomes);
-  }
+      const PodNetworkRequest& request) override;
+  absl::Status Detach(const PodNetworkRequest& request) override;
+  std::vector<absl::Status> DetachMany(
+      const std::vector<PodNetworkRequest>& requests) override;
+  absl::Status Check(const PodNetworkRequest& request) override;
 
   std::vector<NetworkInfo> ListNetworks() override { return configs_.List(); }
+  absl::StatusOr<NetworkDetail> DescribeNetwork(
+      const std::string& name) override;
+  std::vector<GarbageItem> CollectGarbage(
+      const std::vector<PodNetworkRequest>& alive, bool dry_run) override;
 
  private:
-  // Everything about an Attach that can be known to be wrong beforehand.
-  absl::StatusOr<std::vector<Membership>> PlanMemberships(
-      const PodNetworkRequest& request) {
-    RETURN_IF_ERROR(ValidateRequest(request));
-    RETURN_IF_ERROR(ExpectNetns(request.netns_path));
-    std::vector<Membership> memberships;
-    for (const NetworkRequest& join : request.networks) {
-      Membership membership;
-      ASSIGN_OR_RETURN(membership.network, configs_.Find(join.network));
-      membership.attachment = AttachmentFor(request, join.ifname);
-      RETURN_IF_ERROR(FindCniPlugins(exec_, *membership.network),
-                      Named(join.network));
-      RETURN_IF_ERROR(ExpectNoEntry(request.pod_id, join));
-      memberships.push_back(std::move(membership));
-    }
-    return memberships;
-  }
+  absl::StatusOr<std::vector<CniMembership>> PlanMemberships(
+      const PodNetworkRequest& request);
+  struct Departure {
+    std::vector<CniMembership> memberships;
+    std::vector<absl::Status> outcomes;
+  };
+  Departure PlanDeparture(const PodNetworkRequest& request);
+  PluginInfo Describe(const std::string& type);
 
-  // ADD is not repeatable, and its entry is what makes DEL possible.
-  absl::Status ExpectNoEntry(const std::string& pod_id,
-                             const NetworkRequest& join) const {
-    absl::Status entry = cache_.Get(join.network, pod_id, join.ifname).status();
-    if (absl::IsNotFound(entry)) return absl::OkStatus();
-    return absl::AlreadyExistsError(absl::StrCat(
-        "pod \"", pod_id, "\" is attached to ", Named(join.network), " as \"",
-        join.ifname, "\", or a failed attach awaits its detach"));
-  }
-
-  absl::StatusOr<InterfaceStatus> Enter(Membership& membership) const {
-    membership.intended = true;
-    RETURN_IF_ERROR(cache_.Put(membership.CacheEntry()), "write intent");
-    RETURN_IF_ERROR(AddCniChain(exec_, *membership.network,
-                                membership.attachment, membership.progress));
-    RETURN_IF_ERROR(cache_.Put(membership.CacheEntry()), "write result");
-    absl::StatusOr<InterfaceStatus> status = InterfaceStatusOfCniResult(
-        *membership.progress.result, membership.network->name,
-        membership.attachment.ifname);
-    if (status.ok()) return status;
-    return absl::InternalError(
-        absl::StrCat("bad result: ", status.status().message()));
-  }
-
-  // DEL of what was begun. The entry stays unless all of it is gone.
-  absl::Status Leave(const Membership& membership) const {
-    if (!membership.intended) return absl::OkStatus();
-    RETURN_IF_ERROR(DelCniChain(exec_, *membership.network,
-                                membership.attachment, membership.progress));
-    return cache_.Remove(membership.network->name,
-                         membership.attachment.container_id,
-                         membership.attachment.ifname);
-  }
-
-  absl::Status DetachOne(const PodNetworkRequest& request,
-                         const NetworkRequest& join) {
-    ASSIGN_OR_RETURN(std::optional<Membership> membership,
-                     Recall(request, join));
-    if (!membership.has_value()) return absl::OkStatus();
-    membership->attachment.netns = LiveNetns(membership->attachment.netns);
-    return Leave(*membership);
-  }
-
-  // What is known of an earlier Attach: by its entry, else by the configuration
-  // of today. None if there is neither.
-  absl::StatusOr<std::optional<Membership>> Recall(
-      const PodNetworkRequest& request, const NetworkRequest& join) {
-    absl::StatusOr<CniCacheEntry> entry =
-        cache_.Get(join.network, request.pod_id, join.ifname);
-    absl::StatusOr<Membership> cached = FromEntry(entry, request);
-    if (cached.ok()) return std::optional(*std::move(cached));
-    auto current = configs_.Find(join.network);
-    // The entry is written before ADD, so without one nothing was added, unless
-    // the cache was lost: then today's plugins are asked, if they are there.
-    bool never_added = absl::IsNotFound(entry.status());
-    if (never_added && current.ok() && !FindCniPlugins(exec_, **current).ok()) {
-      return std::optional<Membership>();
-    }
-    if (current.ok()) {
-      Membership membership;
-      membership.network = *std::move(current);
-      membership.attachment = AttachmentFor(request, join.ifname);
-      membership.progress.begun = membership.network->plugins.size();
-      membership.intended = true;
-      return std::optional(std::move(membership));
-    }
-    if (never_added) return std::optional<Membership>();
-    return absl::FailedPreconditionError(
-        absl::StrCat(cached.status().message(),
-                     "; without it: ", current.status().message()));
-  }
-
-  static absl::StatusOr<Membership> FromEntry(
-      const absl::StatusOr<CniCacheEntry>& entry,
-      const PodNetworkRequest& request) {
-    RETURN_IF_ERROR(entry);
-    ASSIGN_OR_RETURN(CniNetworkConfig network,
-                     ParseCniNetworkConfig(entry->config), "cached config");
-    if (network.name != entry->network) {
-      return absl::DataLossError(
-          absl::StrCat("cached config is of ", Named(network.name)));
-    }
-    Membership membership;
-    membership.network =
-        std::make_shared<const CniNetworkConfig>(std::move(network));
-    membership.attachment = entry->attachment;
-    if (!request.netns_path.empty()) {
-      membership.attachment.netns = request.netns_path;
-    }
-    membership.progress = {membership.network->plugins.size(), entry->result};
-    membership.intended = true;
-    return membership;
-  }
-
-  absl::Status CheckOne(const PodNetworkRequest& request,
-                        const NetworkRequest& join) const {
-    absl::StatusOr<CniCacheEntry> entry =
-        cache_.Get(join.network, request.pod_id, join.ifname);
-    if (absl::IsNotFound(entry.status())) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("pod \"", request.pod_id, "\" is not attached as \"",
-                       join.ifname, "\""));
-    }
-    ASSIGN_OR_RETURN(Membership membership, FromEntry(entry, request));
-    if (!membership.progress.result.has_value()) {
-      return absl::FailedPreconditionError("the attach did not complete");
-    }
-    return CheckCniChain(exec_, *membership.network, membership.attachment,
-                         *membership.progress.result);
-  }
-
-  const std::optional<Netns> node_netns_;
+  const CniNode node_;
   NetnsPins pins_;
   CniConfigDir configs_;
   const CniCache cache_;
+  const CniLedger ledger_;
   const CniExec exec_;
+  CniVersions versions_;
+  CniMemberships memberships_;
+  CniTeardown teardown_;
 };
+
+absl::StatusOr<std::vector<InterfaceStatus>> CniPodNetwork::Attach(
+    const PodNetworkRequest& request) {
+  ASSIGN_OR_RETURN(std::vector<CniMembership> memberships,
+                   PlanMemberships(request));
+  RETURN_IF_ERROR(ledger_.Add(request.pod_id), "write ledger");
+  std::vector<InterfaceStatus> interfaces;
+  Rollback rollback;
+  for (size_t i = 0; i < memberships.size(); ++i) {
+    CniMembership& membership = memberships[i];
+    std::string name = Named(membership.network->name);
+    rollback.Add(absl::StrCat("undo ", name), [this, &membership] {
+      return memberships_.Leave(membership);
+    });
+    absl::StatusOr<InterfaceStatus> status =
+        memberships_.Enter(request.networks[i], membership);
+    if (!status.ok()) {
+      return JoinErrors(Annotate(status.status(), name), {rollback.Run()});
+    }
+    interfaces.push_back(*std::move(status));
+  }
+  rollback.Commit();
+  return interfaces;
+}
+
+// Everything about an Attach that can be known to be wrong beforehand.
+absl::StatusOr<std::vector<CniMembership>> CniPodNetwork::PlanMemberships(
+    const PodNetworkRequest& request) {
+  RETURN_IF_ERROR(ValidatePodNetworkRequest(request));
+  RETURN_IF_ERROR(ExpectNetns(request.netns_path));
+  std::vector<CniMembership> memberships;
+  for (size_t i = 0; i < request.networks.size(); ++i) {
+    ASSIGN_OR_RETURN(CniMembership membership, memberships_.Plan(request, i));
+    memberships.push_back(std::move(membership));
+  }
+  return memberships;
+}
+
+absl::Status CniPodNetwork::Detach(const PodNetworkRequest& request) {
+  return DetachMany({request}).front();
+}
+
+// A pod's memberships in the order in which they are to end, and what is known
+// to fail.
+CniPodNetwork::Departure CniPodNetwork::PlanDeparture(
+    const PodNetworkRequest& request) {
+  Departure departure;
+  departure.outcomes = {ValidatePodNetworkRequest(request)};
+  if (!departure.outcomes.front().ok()) return departure;
+  for (size_t i = request.networks.size(); i-- > 0;) {
+    absl::StatusOr<std::optional<CniMembership>> membership =
+        memberships_.Recall(request, i);
+    if (!membership.ok()) {
+      departure.outcomes.push_back(
+          Annotate(membership.status(), Named(request.networks[i].network)));
+    } else if (membership->has_value()) {
+      departure.memberships.push_back(**std::move(membership));
+    }
+  }
+  return departure;
+}
+
+std::vector<absl::Status> CniPodNetwork::DetachMany(
+    const std::vector<PodNetworkRequest>& requests) {
+  std::vector<std::vector<CniMembership>> pods;
+  std::vector<std::vector<absl::Status>> known;
+  for (const PodNetworkRequest& request : requests) {
+    Departure departure = PlanDeparture(request);
+    pods.push_back(std::move(departure.memberships));
+    known.push_back(std::move(departure.outcomes));
+  }
+  std::vector<std::vector<absl::Status>> left = teardown_.Leave(pods);
+  std::vector<absl::Status> outcomes;
+  for (size_t pod = 0; pod < pods.size(); ++pod) {
+    for (size_t i = 0; i < pods[pod].size(); ++i) {
+      left[pod][i] = Annotate(left[pod][i], Named(pods[pod][i].network->name));
+    }
+    outcomes.push_back(
+        JoinErrors(JoinErrors(absl::OkStatus(), known[pod]), left[pod]));
+  }
+  return outcomes;
+}
+
+absl::Status CniPodNetwork::Check(const PodNetworkRequest& request) {
+  RETURN_IF_ERROR(ValidatePodNetworkRequest(request));
+  std::vector<absl::Status> outcomes;
+  for (size_t i = 0; i < request.networks.size(); ++i) {
+    outcomes.push_back(Annotate(memberships_.Check(request, i),
+                                Named(request.networks[i].network)));
+  }
+  return JoinErrors(absl::OkStatus(), outcomes);
+}
+
+absl::StatusOr<NetworkDetail> CniPodNetwork::DescribeNetwork(
+    const std::string& name) {
+  ASSIGN_OR_RETURN(CniConfigDir::Network network, configs_.Get(name));
+  NetworkDetail detail;
+  detail.info = network.info;
+  if (network.config == nullptr) return detail;
+  detail.config = network.config->text;
+  for (const std::string& type : TypesOf(*network.config)) {
+    detail.plugins.push_back(Describe(type));
+  }
+  detail.status = StatusCniChain(exec_, *network.config);
+  ASSIGN_OR_RETURN(std::vector<CniCacheEntry> entries, cache_.List());
+  std::set<std::string> pods;
+  for (const CniCacheEntry& entry : entries) {
+    if (entry.network == name) pods.insert(entry.attachment.container_id);
+  }
+  detail.attached_pod_ids.assign(pods.begin(), pods.end());
+  // Ranges that host-local would refuse are for its own ADD to tell.
+  detail.pools =
+      AddressPoolsOf(*network.config).value_or(std::vector<AddressPoolInfo>());
+  return detail;
+}
+
+PluginInfo CniPodNetwork::Describe(const std::string& type) {
+  PluginInfo info;
+  info.type = type;
+  info.path = exec_.Find(type).value_or("");
+  absl::StatusOr<std::vector<std::string>> versions = versions_.Of(type);
+  if (versions.ok()) {
+    info.versions = *std::move(versions);
+  } else {
+    info.error = std::string(versions.status().message());
+  }
+  return info;
+}
+
+std::vector<GarbageItem> CniPodNetwork::CollectGarbage(
+    const std::vector<PodNetworkRequest>& alive, bool dry_run) {
+  std::set<std::string> pods;
+  for (const PodNetworkRequest& request : alive) pods.insert(request.pod_id);
+  CniGarbage garbage({.memberships = memberships_,
+                      .teardown = teardown_,
+                      .configs = configs_,
+                      .cache = cache_,
+                      .ledger = ledger_,
+                      .pins = pins_,
+                      .node = node_},
+                     std::move(pods), dry_run);
+  return garbage.Collect();
+}
 
 }  // namespace
 

@@ -22,6 +22,14 @@ InterfaceStatus StatusFor(const NetworkRequest& join, int host_number) {
                                       host_number % 256)};
   status.gateways = {"172.16.28.1"};
   status.routes = {{"0.0.0.0/0", "172.16.28.1"}};
+  status.mtu = 1500;
+  if (!join.mac.empty()) status.mac = join.mac;
+  if (!join.host_ifname.empty()) status.host_ifname = join.host_ifname;
+  if (!join.ips.empty()) status.addresses.clear();
+  for (const std::string& ip : join.ips) {
+    bool bare = ip.find('/') == std::string::npos;
+    status.addresses.push_back(bare ? absl::StrCat(ip, "/24") : ip);
+  }
   return status;
 }
 
@@ -102,6 +110,7 @@ absl::StatusOr<std::vector<InterfaceStatus>> FakePodNetwork::Attach(
   for (const NetworkRequest& join : request.networks) {
     int host_number = LowestFreeHostNumber();
     statuses.push_back(StatusFor(join, host_number));
+    statuses.back().sandbox = request.netns_path;
     attached_.push_back({request.pod_id, host_number, statuses.back()});
   }
   return statuses;
@@ -144,6 +153,75 @@ std::vector<NetworkInfo> FakePodNetwork::ListNetworks() {
   return infos;
 }
 
+void FakePodNetwork::SetCapabilities(std::set<std::string> capabilities) {
+  absl::MutexLock lock(&mutex_);
+  capabilities_ = std::move(capabilities);
+}
+
+absl::StatusOr<NetworkDetail> FakePodNetwork::DescribeNetwork(
+    const std::string& name) {
+  {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(Begin(Op::kDescribeNetwork, ""));
+  }
+  for (const NetworkInfo& info : ListNetworks()) {
+    if (info.name != name) continue;
+    NetworkDetail detail;
+    detail.info = info;
+    detail.config = absl::StrCat(R"({"cniVersion":"1.0.0","name":")", name,
+                                 R"(","plugins":[{"type":"ptp"}]})");
+    detail.plugins = {{"ptp", "/fake/plugins/ptp", {"0.4.0", "1.0.0"}, ""}};
+    absl::MutexLock lock(&mutex_);
+    std::set<std::string> pods;
+    for (const Attached& attached : attached_) {
+      if (attached.status.network == name) pods.insert(attached.pod_id);
+    }
+    detail.attached_pod_ids.assign(pods.begin(), pods.end());
+    detail.pools = {{"172.16.28.0/24", 253, attached_.size()}};
+    return detail;
+  }
+  return absl::NotFoundError(absl::StrCat("network \"", name,
+                                          "\" is not configured; have ",
+                                          absl::StrJoin(networks_, ", ")));
+}
+
+std::vector<absl::Status> FakePodNetwork::DetachMany(
+    const std::vector<PodNetworkRequest>& requests) {
+  std::vector<absl::Status> outcomes;
+  for (const PodNetworkRequest& request : requests) {
+    outcomes.push_back(Detach(request));
+  }
+  return outcomes;
+}
+
+std::vector<GarbageItem> FakePodNetwork::CollectGarbage(
+    const std::vector<PodNetworkRequest>& alive, bool dry_run) {
+  absl::MutexLock lock(&mutex_);
+  Begin(Op::kCollectGarbage, "").IgnoreError();
+  std::set<std::string> pods;
+  for (const PodNetworkRequest& request : alive) pods.insert(request.pod_id);
+  const std::string reason = "its pod does not exist";
+  std::vector<GarbageItem> items;
+  for (const Attached& attached : attached_) {
+    if (pods.count(attached.pod_id) > 0) continue;
+    items.push_back({"attachment",
+                     absl::StrCat(attached.status.network, " ", attached.pod_id,
+                                  " ", attached.status.ifname),
+                     reason, absl::OkStatus()});
+  }
+  for (const std::string& pod_id : pins_) {
+    if (pods.count(pod_id) > 0) continue;
+    items.push_back({"netns", absl::StrCat(netns_dir_, "/cni-", pod_id), reason,
+                     absl::OkStatus()});
+  }
+  if (dry_run) return items;
+  std::erase_if(attached_,
+                [&](const Attached& a) { return pods.count(a.pod_id) == 0; });
+  std::erase_if(pins_,
+                [&](const std::string& id) { return pods.count(id) == 0; });
+  return items;
+}
+
 // Records the call and plays its script, if it has one.
 absl::Status FakePodNetwork::Begin(Op op, const std::string& pod_id) {
   calls_.push_back({op, pod_id});
@@ -163,7 +241,8 @@ absl::Status FakePodNetwork::Begin(Op op, const std::string& pod_id) {
 absl::Status FakePodNetwork::ValidateAttach(
     const PodNetworkRequest& request) const {
   std::set<std::string> ifnames;
-  for (const NetworkRequest& join : request.networks) {
+  for (size_t i = 0; i < request.networks.size(); ++i) {
+    const NetworkRequest& join = request.networks[i];
     std::string name = absl::StrCat("network \"", join.network, "\"");
     if (!ifnames.insert(join.ifname).second) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -174,6 +253,7 @@ absl::Status FakePodNetwork::ValidateAttach(
       return absl::NotFoundError(absl::StrCat(name, " is not configured; have ",
                                               absl::StrJoin(networks_, ", ")));
     }
+    RETURN_IF_ERROR(ExpectCapabilities(request, i), name);
     if (FindAttached(request.pod_id, join) != nullptr) {
       return absl::AlreadyExistsError(
           absl::StrCat("pod \"", request.pod_id, "\" is attached to ", name,
@@ -183,6 +263,23 @@ absl::Status FakePodNetwork::ValidateAttach(
   if (pins_.count(request.pod_id) > 0) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("netns_path: no netns \"", request.netns_path, "\""));
+}
+
+absl::Status FakePodNetwork::ExpectCapabilities(
+    const PodNetworkRequest& request, size_t index) const {
+  const NetworkRequest& join = request.networks[index];
+  const std::pair<const char*, bool> asked[] = {
+      {"aliases", !join.aliases.empty()},
+      {"hostInterfaceName", !join.host_ifname.empty()},
+      {"portMappings", index == 0 && !request.port_mappings.empty()},
+      {"bandwidth", index == 0 && !(request.bandwidth == BandwidthLimits())}};
+  for (const auto& [name, is_asked] : asked) {
+    if (!is_asked || capabilities_.count(name) > 0) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("no plugin of it declares the capability \"", name,
+                     "\", which the pod asks for"));
+  }
+  return absl::OkStatus();
 }
 
 const FakePodNetwork::Attached* FakePodNetwork::FindAttached(

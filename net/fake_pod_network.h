@@ -26,11 +26,13 @@ class FakePodNetwork : public PodNetwork {
     kListNetns,
     kAttach,
     kDetach,
-    kCheck
+    kCheck,
+    kDescribeNetwork,
+    kCollectGarbage  // cannot fail as a whole: a scripted status is ignored
   };
   struct Call {
     Op op;
-    std::string pod_id;  // empty for kListNetns
+    std::string pod_id;  // empty where the call is not for one pod
     bool operator==(const Call&) const = default;
   };
 
@@ -51,6 +53,9 @@ class FakePodNetwork : public PodNetwork {
   // Lets go all calls that hang now.
   void Release();
 
+  // Of all networks; at first those of pod_network.h are all declared.
+  void SetCapabilities(std::set<std::string> capabilities);
+
   // All calls begun so far, in order.
   std::vector<Call> calls() const;
   // What the pod has now, in order of attachment.
@@ -64,6 +69,14 @@ class FakePodNetwork : public PodNetwork {
   absl::Status Detach(const PodNetworkRequest& request) override;
   absl::Status Check(const PodNetworkRequest& request) override;
   std::vector<NetworkInfo> ListNetworks() override;
+  absl::StatusOr<NetworkDetail> DescribeNetwork(
+      const std::string& name) override;
+  // Detach of each, in order.
+  std::vector<absl::Status> DetachMany(
+      const std::vector<PodNetworkRequest>& requests) override;
+  // Finds pins and attachments.
+  std::vector<GarbageItem> CollectGarbage(
+      const std::vector<PodNetworkRequest>& alive, bool dry_run) override;
 
  private:
   struct Script {
@@ -80,6 +93,9 @@ class FakePodNetwork : public PodNetwork {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status ValidateAttach(const PodNetworkRequest& request) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ExpectCapabilities(const PodNetworkRequest& request,
+                                  size_t index) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   const Attached* FindAttached(const std::string& pod_id,
                                const NetworkRequest& join) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -89,6 +105,9 @@ class FakePodNetwork : public PodNetwork {
   const std::string netns_dir_;
   mutable absl::Mutex mutex_;
   std::map<Op, std::deque<Script>> scripts_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> capabilities_ ABSL_GUARDED_BY(mutex_) = {
+      "ips",          "mac",       "aliases",   "hostInterfaceName",
+      "portMappings", "bandwidth", "cgroupPath"};
   std::vector<Call> calls_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> pins_ ABSL_GUARDED_BY(mutex_);
   std::vector<Attached> attached_ ABSL_GUARDED_BY(mutex_);

@@ -17,6 +17,7 @@ using Op = FakePodNetwork::Op;
 
 class FakeUnderTest : public PodNetworkUnderTest {
  public:
+  FakeUnderTest() { fake_.SetCapabilities({}); }
   PodNetwork& network() override { return fake_; }
 
  private:

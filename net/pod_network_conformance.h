@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "net/pod_network.h"
 #include "runtime/base/uuid.h"
@@ -150,6 +152,102 @@ TEST_P(PodNetworkConformance, ListsNetworksInOrder) {
   EXPECT_EQ(infos[1].name, "second");
   EXPECT_EQ(infos[0].error, "");
   EXPECT_THAT(infos[0].plugins, ::testing::Not(::testing::IsEmpty()));
+}
+
+TEST_P(PodNetworkConformance, CapabilityThatNoPluginDeclaresIsRefused) {
+  ASSERT_OK_AND_ASSIGN(std::string path, network().CreateNetns(pod_id_));
+  PodNetworkRequest request = RequestFor(pod_id_, path);
+  std::swap(request.networks[0], request.networks[1]);
+  request.port_mappings = {{8080, 80}};
+  EXPECT_THAT(network().Attach(request),
+              testing::StatusIs(
+                  absl::StatusCode::kFailedPrecondition,
+                  ::testing::AllOf(::testing::HasSubstr("\"second\""),
+                                   ::testing::HasSubstr("\"portMappings\""))));
+  request.port_mappings.clear();
+  request.bandwidth.ingress_rate = 1000;
+  request.bandwidth.ingress_burst = 1000;
+  EXPECT_THAT(network().Attach(request),
+              testing::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                ::testing::HasSubstr("\"bandwidth\"")));
+  request.bandwidth = {};
+  request.networks[1].aliases = {"db"};
+  EXPECT_THAT(
+      network().Attach(request),
+      testing::StatusIs(absl::StatusCode::kFailedPrecondition,
+                        ::testing::AllOf(::testing::HasSubstr("\"first\""),
+                                         ::testing::HasSubstr("\"aliases\""))));
+  EXPECT_THAT(network().RemoveNetns(pod_id_), testing::IsOk());
+}
+
+TEST_P(PodNetworkConformance, DescribesANetworkWithItsPods) {
+  ASSERT_OK_AND_ASSIGN(NetworkDetail detail,
+                       network().DescribeNetwork("first"));
+  EXPECT_EQ(detail.info.name, "first");
+  EXPECT_THAT(detail.config, ::testing::HasSubstr("\"first\""));
+  ASSERT_THAT(detail.plugins, ::testing::SizeIs(1));
+  EXPECT_EQ(detail.plugins[0].type, detail.info.plugins[0]);
+  EXPECT_NE(detail.plugins[0].path, "");
+  EXPECT_THAT(detail.attached_pod_ids, ::testing::IsEmpty());
+  ASSERT_OK_AND_ASSIGN(std::string path, network().CreateNetns(pod_id_));
+  PodNetworkRequest request = RequestFor(pod_id_, path);
+  ASSERT_THAT(network().Attach(request), testing::IsOk());
+  ASSERT_OK_AND_ASSIGN(detail, network().DescribeNetwork("first"));
+  EXPECT_THAT(detail.attached_pod_ids, ::testing::ElementsAre(pod_id_));
+  EXPECT_THAT(network().Detach(request), testing::IsOk());
+  EXPECT_THAT(network().RemoveNetns(pod_id_), testing::IsOk());
+  EXPECT_THAT(network().DescribeNetwork("third"),
+              testing::StatusIs(absl::StatusCode::kNotFound,
+                                ::testing::HasSubstr("\"third\"")));
+}
+
+TEST_P(PodNetworkConformance, DetachManyAnswersForEachPod) {
+  std::vector<PodNetworkRequest> requests;
+  for (int i = 0; i < 3; ++i) {
+    std::string pod_id = NewUuid();
+    ASSERT_OK_AND_ASSIGN(std::string path, network().CreateNetns(pod_id));
+    requests.push_back(RequestFor(pod_id, path));
+    ASSERT_THAT(network().Attach(requests.back()), testing::IsOk());
+  }
+  std::vector<absl::Status> outcomes = network().DetachMany(requests);
+  ASSERT_THAT(outcomes, ::testing::SizeIs(3));
+  for (size_t i = 0; i < requests.size(); ++i) {
+    EXPECT_THAT(outcomes[i], testing::IsOk());
+    EXPECT_THAT(network().Check(requests[i]),
+                testing::StatusIs(absl::StatusCode::kFailedPrecondition));
+    EXPECT_THAT(network().RemoveNetns(requests[i].pod_id), testing::IsOk());
+  }
+  EXPECT_THAT(network().DetachMany({}), ::testing::IsEmpty());
+}
+
+TEST_P(PodNetworkConformance, GarbageIsWhatNoPodOwns) {
+  std::string other = NewUuid();
+  ASSERT_OK_AND_ASSIGN(std::string path, network().CreateNetns(pod_id_));
+  ASSERT_OK_AND_ASSIGN(std::string other_path, network().CreateNetns(other));
+  PodNetworkRequest stays = RequestFor(pod_id_, path);
+  PodNetworkRequest goes = RequestFor(other, other_path);
+  ASSERT_THAT(network().Attach(stays), testing::IsOk());
+  ASSERT_THAT(network().Attach(goes), testing::IsOk());
+  auto named = [](std::vector<GarbageItem> items) {
+    std::vector<std::string> names;
+    for (const GarbageItem& item : items) {
+      EXPECT_THAT(item.outcome, testing::IsOk()) << item.kind << item.name;
+      EXPECT_NE(item.reason, "");
+      names.push_back(item.kind + " " + item.name);
+    }
+    return names;
+  };
+  auto the_others = ::testing::UnorderedElementsAre(
+      "attachment first " + other + " eth0",
+      "attachment second " + other + " eth1", "netns " + other_path);
+  EXPECT_THAT(named(network().CollectGarbage({stays}, true)), the_others);
+  EXPECT_THAT(network().Check(goes), testing::IsOk()) << "dry run";
+  EXPECT_THAT(named(network().CollectGarbage({stays}, false)), the_others);
+  EXPECT_THAT(network().CollectGarbage({stays}, false), ::testing::IsEmpty());
+  EXPECT_THAT(network().Check(stays), testing::IsOk());
+  EXPECT_THAT(*network().ListNetns(), ::testing::ElementsAre(pod_id_));
+  EXPECT_THAT(network().CollectGarbage({}, false), ::testing::SizeIs(3));
+  EXPECT_THAT(*network().ListNetns(), ::testing::IsEmpty());
 }
 
 }  // namespace davit

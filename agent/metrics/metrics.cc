@@ -116,6 +116,62 @@ class PodCollector : public prometheus::Collectable {
   std::function<std::vector<Pod>()> list_ ABSL_GUARDED_BY(mutex_);
 };
 
+// The same for networks.
+class NetworkCollector : public prometheus::Collectable {
+ public:
+  void SetSource(std::function<std::vector<NetworkInfo>()> list) {
+    absl::MutexLock lock(&mutex_);
+    list_ = std::move(list);
+  }
+
+  std::vector<MetricFamily> Collect() const override {
+    std::map<std::string, int> counts = {{"ok", 0}, {"broken", 0}};
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!list_) return {};
+      for (const NetworkInfo& network : list_()) {
+        ++counts[network.error.empty() ? "ok" : "broken"];
+      }
+    }
+    MetricFamily family =
+        GaugeFamily("davit_networks", "Network configurations by state.");
+    for (const auto& [state, count] : counts) {
+      ClientMetric metric;
+      metric.label = {{"state", state}};
+      metric.gauge.value = count;
+      family.metric.push_back(std::move(metric));
+    }
+    return {family};
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::function<std::vector<NetworkInfo>()> list_ ABSL_GUARDED_BY(mutex_);
+};
+
+class Garbage {
+ public:
+  explicit Garbage(Registry& registry)
+      : removed_(BuildCounter()
+                     .Name("davit_gc_removed_total")
+                     .Help("Things that were nobody's and have been removed.")
+                     .Register(registry)),
+        failed_(BuildCounter()
+                    .Name("davit_gc_failed_total")
+                    .Help("Things that are nobody's and could not be removed.")
+                    .Register(registry)) {}
+
+  void OnItem(const GarbageItem& item) {
+    (item.outcome.ok() ? removed_ : failed_)
+        .Add({{"kind", item.kind}})
+        .Increment();
+  }
+
+ private:
+  Family<Counter>& removed_;
+  Family<Counter>& failed_;
+};
+
 class PodSteps : public StepObserver {
  public:
   explicit PodSteps(Registry& registry)
@@ -220,10 +276,13 @@ class RpcCalls {
 struct Metrics::Impl {
   std::shared_ptr<Registry> registry = std::make_shared<Registry>();
   std::shared_ptr<PodCollector> pods = std::make_shared<PodCollector>();
+  std::shared_ptr<NetworkCollector> networks =
+      std::make_shared<NetworkCollector>();
   std::shared_ptr<ProcessCollector> process =
       std::make_shared<ProcessCollector>();
   PodSteps steps{*registry};
   CniCalls cni{*registry};
+  Garbage garbage{*registry};
   RpcCalls rpcs{*registry};
 };
 
@@ -245,6 +304,14 @@ void Metrics::SetPodSource(std::function<std::vector<Pod>()> list) {
 
 void Metrics::ClearPodSource() { impl_->pods->SetSource(nullptr); }
 
+void Metrics::SetNetworkSource(std::function<std::vector<NetworkInfo>()> list) {
+  impl_->networks->SetSource(std::move(list));
+}
+
+void Metrics::OnGarbage(const GarbageItem& item) {
+  impl_->garbage.OnItem(item);
+}
+
 StepObserver* Metrics::step_observer() { return &impl_->steps; }
 
 CniObserver* Metrics::cni_observer() { return &impl_->cni; }
@@ -256,7 +323,7 @@ void Metrics::OnRpc(const std::string& method, absl::Duration took,
 
 std::vector<std::shared_ptr<prometheus::Collectable>> Metrics::collectables()
     const {
-  return {impl_->registry, impl_->pods, impl_->process};
+  return {impl_->registry, impl_->pods, impl_->networks, impl_->process};
 }
 
 std::string Metrics::Text() const {

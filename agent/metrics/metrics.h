@@ -32,6 +32,9 @@ namespace davit {
 //   davit_pod_stop_seconds, davit_pod_remove_seconds
 //   davit_cni_calls_total{plugin,command,outcome}
 //   davit_cni_duration_seconds{plugin,command}
+//   davit_networks{state}                                 "ok", "broken" now
+//   davit_gc_removed_total{kind}                          things of nobody
+//   davit_gc_failed_total{kind}                           … that stay
 //   davit_rpc_requests_total{method,code}
 //   davit_rpc_duration_seconds{method}                    streams until they
 //   end process_*                                             of the agent
@@ -48,9 +51,15 @@ class Metrics {
   void SetPodSource(std::function<std::vector<Pod>()> list);
   void ClearPodSource();
 
+  // Where the networks are counted, in the same way.
+  void SetNetworkSource(std::function<std::vector<NetworkInfo>()> list);
+
   // For PodManager: phases of starts, and "start", "stop", "remove" as a whole.
   StepObserver* step_observer();
   CniObserver* cni_observer();
+
+  // One thing that was found to be nobody's.
+  void OnGarbage(const GarbageItem& item);
 
   // One finished rpc. `method` is one that exists: the set of series is
   // bounded.

@@ -122,6 +122,10 @@ PodListener ListenToRun(PodContext& context,
       if (auto pod = weak.lock()) HandleExit(context, pod, run, exit);
     });
   };
+  listener.on_trouble = [&context, weak = std::weak_ptr<LivePod>(pod)](
+                            const absl::Status& trouble) {
+    if (auto pod = weak.lock()) Report(context, *pod, "boot", trouble);
+  };
   return listener;
 }
 

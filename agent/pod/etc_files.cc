@@ -50,8 +50,13 @@ void AppendLine(absl::string_view keyword,
 
 }  // namespace
 
-std::string EtcHosts(const std::string& hostname,
-                     const std::vector<std::string>& addresses) {
+std::string EtcHosts(const std::string& hostname, const std::string& subdomain,
+                     const std::vector<std::string>& addresses,
+                     const std::vector<HostAlias>& aliases) {
+  std::string names = hostname;
+  if (!subdomain.empty()) {
+    names = absl::StrCat(hostname, ".", subdomain, "\t", hostname);
+  }
   std::string text =
       "# Davit-managed hosts file.\n"
       "127.0.0.1\tlocalhost\n"
@@ -61,9 +66,14 @@ std::string EtcHosts(const std::string& hostname,
       "fe00::1\tip6-allnodes\n"
       "fe00::2\tip6-allrouters\n";
   for (const std::string& address : addresses) {
-    absl::StrAppend(&text, WithoutPrefix(address), "\t", hostname, "\n");
+    absl::StrAppend(&text, WithoutPrefix(address), "\t", names, "\n");
   }
-  if (addresses.empty()) absl::StrAppend(&text, "127.0.1.1\t", hostname, "\n");
+  if (addresses.empty()) absl::StrAppend(&text, "127.0.1.1\t", names, "\n");
+  if (!aliases.empty()) absl::StrAppend(&text, "\n# Of spec.hostAliases.\n");
+  for (const HostAlias& alias : aliases) {
+    absl::StrAppend(&text, alias.ip, "\t", absl::StrJoin(alias.hostnames, "\t"),
+                    "\n");
+  }
   return text;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "agent/pod/pod.h"
 #include "net/pod_network.h"
 
 // The texts of the files in a pod's /etc that the agent writes at each start.
@@ -13,9 +14,11 @@
 namespace davit {
 
 // hosts(5): localhost, the pod's addresses (CIDR or plain) and its hostname, as
-// kubelet writes it. Without an address the hostname is 127.0.1.1.
-std::string EtcHosts(const std::string& hostname,
-                     const std::vector<std::string>& addresses);
+// kubelet writes it, then the aliases. Without an address the hostname is
+// 127.0.1.1. With a subdomain the canonical name is "<hostname>.<subdomain>".
+std::string EtcHosts(const std::string& hostname, const std::string& subdomain,
+                     const std::vector<std::string>& addresses,
+                     const std::vector<HostAlias>& aliases);
 
 // resolv.conf(5).
 std::string EtcResolvConf(const DnsConfig& dns);

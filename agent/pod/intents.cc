@@ -35,7 +35,7 @@ absl::Status UndoDeed(PodContext& context, LivePod& pod, IntentKind kind) {
       return context.deps.network->RemoveNetns(pod.id());
     case IntentKind::kNetwork: {
       Pod value = pod.Get();
-      return context.deps.network->Detach(
+      return context.detacher->Detach(
           PlanNetwork(value, value.status.netns_path));
     }
     case IntentKind::kBoot:
@@ -59,6 +59,7 @@ void Forget(IntentKind kind, Pod& pod) {
       break;
     case IntentKind::kBoot:
       pod.status.init = {};
+      pod.status.dns = {};
       pod.status.cgroups.clear();
       pod.status.system_state.clear();
       break;
@@ -106,7 +107,15 @@ absl::Status UndoIntent(PodContext& context, LivePod& pod, IntentKind kind) {
     }
   });
   SaveUndone(context, pod);
+  ReleaseHostPorts(context, pod);
   return status;
+}
+
+void ReleaseHostPorts(PodContext& context, const LivePod& pod) {
+  Pod value = pod.Get();
+  if (HasIntent(value, IntentKind::kNetwork)) return;
+  if (HasIntent(value, IntentKind::kBoot)) return;
+  context.host_ports.Release(pod.id());
 }
 
 absl::Status UndoAllIntents(PodContext& context, LivePod& pod) {

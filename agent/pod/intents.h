@@ -24,6 +24,9 @@ absl::Status UndoIntent(PodContext& context, LivePod& pod, IntentKind kind);
 // Undoes all, last first, whatever fails; joins the errors.
 absl::Status UndoAllIntents(PodContext& context, LivePod& pod);
 
+// Frees the pod's ports of the node once nothing can use them any more.
+void ReleaseHostPorts(PodContext& context, const LivePod& pod);
+
 bool HasIntent(const Pod& pod, IntentKind kind);
 
 }  // namespace davit

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+
 namespace davit {
 namespace {
 
@@ -33,6 +35,28 @@ std::string PhaseOfEnded(const Pod& pod) {
 }
 
 }  // namespace
+
+bool UsesHostNetwork(const PodSpec& spec) {
+  return spec.host_network ||
+         (spec.networks.size() == 1 && spec.networks[0] == "host");
+}
+
+std::vector<HostPort> HostPorts(const PodSpec& spec) {
+  bool host = UsesHostNetwork(spec);
+  std::vector<HostPort> ports;
+  for (size_t c = 0; c < spec.containers.size(); ++c) {
+    const ContainerSpec& container = spec.containers[c];
+    for (size_t p = 0; p < container.ports.size(); ++p) {
+      const ContainerPort& port = container.ports[p];
+      if (port.host_port == 0 && !host) continue;
+      ports.push_back(
+          {port.host_ip, host ? port.container_port : port.host_port,
+           port.container_port, port.protocol, container.name,
+           absl::StrCat("spec.containers[", c, "].ports[", p, "].hostPort")});
+    }
+  }
+  return ports;
+}
 
 std::string PodPhase(const Pod& pod) {
   switch (pod.status.state) {

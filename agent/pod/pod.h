@@ -28,6 +28,8 @@ struct ContainerPort {
   std::string name;
   int container_port = 0;
   std::string protocol = "TCP";
+  int host_port = 0;    // 0: none
+  std::string host_ip;  // empty: all of the node's
   bool operator==(const ContainerPort&) const = default;
 };
 
@@ -49,18 +51,52 @@ struct ContainerSpec {
   bool operator==(const ContainerSpec&) const = default;
 };
 
+// One network that a pod joins, with what it asks of it.
+struct NetworkAttachment {
+  std::string name;
+  std::string interface = {};  // empty: eth<n>
+  std::vector<std::string> ips = {};
+  std::string mac = {};
+  std::vector<std::string> aliases = {};
+  std::string host_interface = {};
+  bool systemd_names = false;  // host0 and ve-<pod>
+  bool operator==(const NetworkAttachment&) const = default;
+};
+
+struct HostAlias {
+  std::string ip;
+  std::vector<std::string> hostnames;
+  bool operator==(const HostAlias&) const = default;
+};
+
+enum class DnsPolicy { kDefault, kClusterFirst, kClusterFirstHost, kNone };
+
 struct PodSpec {
   std::string name;
   std::map<std::string, std::string> labels, annotations;
   std::vector<ContainerSpec> containers;
   RestartPolicy restart_policy = RestartPolicy::kAlways;
   std::string hostname;  // never empty once validated
+  std::string subdomain;
   bool host_network = false;
   absl::Duration termination_grace = absl::Seconds(30);
-  bool dns_none = false;  // dnsPolicy: None
+  DnsPolicy dns_policy = DnsPolicy::kDefault;
   DnsConfig dns;
-  std::string root_image;             // empty: the agent's stage1
-  std::vector<std::string> networks;  // empty: {"default"}
+  std::vector<HostAlias> host_aliases;
+  std::string root_image;  // empty: the agent's stage1
+  // At most one of the two is not empty; both empty: {"default"}.
+  std::vector<std::string> networks;
+  std::vector<NetworkAttachment> attachments;
+};
+
+// A port of the node that leads to a pod.
+struct HostPort {
+  std::string host_ip;  // empty: all of the node's
+  int host_port = 0;
+  int container_port = 0;
+  std::string protocol;  // "TCP", "UDP", "SCTP"
+  std::string container;
+  std::string field;  // of the spec: "spec.containers[0].ports[1].hostPort"
 };
 
 enum class PodState {
@@ -103,6 +139,8 @@ struct PodStatus {
   absl::Time finished_at = absl::InfinitePast();
   std::optional<PodExit> exit;
   std::vector<InterfaceStatus> interfaces;
+  DnsConfig dns;        // of its resolv.conf; empty when it does not run
+  std::string host_ip;  // the node's address at the start
   std::vector<AppState> apps;
   std::vector<StartPhase> start_phases;
   ProcessIdentity init;
@@ -121,6 +159,14 @@ struct Pod {
   bool stop_requested = false;
   bool remove_requested = false;
 };
+
+// True if the pod has the node's own network: host_network, or the one network
+// "host".
+bool UsesHostNetwork(const PodSpec& spec);
+
+// All containers' ports that have a host port; with the host's network all
+// ports, as they are the node's.
+std::vector<HostPort> HostPorts(const PodSpec& spec);
 
 // Kubernetes' phase word of a pod: "Pending", "Running", "Succeeded", "Failed"
 // or "Unknown" (pod-lifecycle: Succeeded = all apps ended with 0 and will not

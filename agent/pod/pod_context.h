@@ -6,7 +6,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "agent/pod/detacher.h"
+#include "agent/pod/host_ports.h"
 #include "agent/pod/pod_events.h"
 #include "agent/pod/pod_paths.h"
 #include "agent/pod/pod_table.h"
@@ -16,6 +20,7 @@
 #include "net/pod_network.h"
 #include "runtime/app/pod_apps.h"
 #include "runtime/base/step_observer.h"
+#include "runtime/base/unique_fd.h"
 #include "runtime/boot/launcher.h"
 #include "runtime/image/image_store.h"
 
@@ -30,6 +35,9 @@ struct PodManagerOptions {
   std::string stage1_image = "localhost/davit/stage1:latest";
   // The node's, read at each start.
   std::string resolv_conf = "/etc/resolv.conf";
+  // The pinned network namespace that stands for the node, for pods with the
+  // node's network; empty: our own.
+  std::string node_netns;
   absl::Duration ready_timeout = absl::Seconds(60);   // boot until READY=1
   absl::Duration apps_timeout = absl::Seconds(60);    // until all are exec'ed
   absl::Duration retry_interval = absl::Seconds(30);  // of failed undos
@@ -41,6 +49,9 @@ struct PodManagerOptions {
   // that could not be written while a pod ended by itself). May be null;
   // thread-safe.
   std::function<void(const std::string&)> on_problem;
+  // Hears of each thing that was found to be nobody's and removed, or could not
+  // be; not of dry runs. May be null; thread-safe.
+  std::function<void(const GarbageItem&)> on_garbage;
 };
 
 // What the manager is built on. Not owned; outlives it.
@@ -51,6 +62,14 @@ struct PodManagerDeps {
   PodNetwork* network = nullptr;
   Launcher* launcher = nullptr;
   PodApps* apps = nullptr;
+  // DialLoopback of net/netns/dial.h, LogsAreComplete of
+  // runtime/app/log_streams.h, and the node's address now (empty: none).
+  std::function<absl::StatusOr<UniqueFd>(const std::string& netns_path,
+                                         uint16_t port)>
+      dial = nullptr;
+  std::function<absl::StatusOr<bool>(const PodRef& pod, const std::string& app)>
+      logs_complete = nullptr;
+  std::function<std::string()> node_address = nullptr;
 };
 
 // What every operation on pods works with.
@@ -62,6 +81,11 @@ struct PodContext {
   std::shared_ptr<PodEvents> events;
   std::shared_ptr<WorkerPool> workers;
   PodTable table;
+  HostPortTable host_ports;
+  std::unique_ptr<Detacher> detacher;
+  // Held while a pod is being made (shared) and while garbage is collected:
+  // what a new pod has must not be taken for nobody's. Before all other locks.
+  absl::Mutex garbage;
 
   void Problem(const std::string& sentence) const {
     if (options.on_problem) options.on_problem(sentence);

@@ -15,6 +15,7 @@
 #include "agent/pod/pod.h"
 #include "runtime/app/exec.h"
 #include "runtime/app/log_reader.h"
+#include "runtime/base/unique_fd.h"
 
 namespace davit {
 
@@ -48,6 +49,12 @@ struct RecoveryReport {
   int rolled_back = 0;
   std::vector<std::string> removed;
   std::vector<std::string> failed;
+};
+
+// What CNI's CHECK says of one network of a pod.
+struct NetworkCheck {
+  std::string network, interface;
+  absl::Status outcome;
 };
 
 // Owns all pods of the node: names, records, states, the order of steps.
@@ -88,11 +95,28 @@ class PodManager {
   // callback is PodManager::LogEnded.
   virtual absl::StatusOr<LogOptions> LogSource(const std::string& pod,
                                                const std::string& app) = 0;
-  // True when no more lines can come: the pod does not run.
-  virtual bool LogEnded(const std::string& pod) = 0;
+  // True when no more lines of the app (empty: of the whole journal) can come:
+  // the pod does not run, or the app has ended for good and all that it wrote
+  // is in the journal.
+  virtual bool LogEnded(const std::string& pod, const std::string& app) = 0;
 
   virtual absl::StatusOr<std::unique_ptr<ExecSession>> Exec(
       const std::string& pod, ExecRequest request) = 0;
+
+  // Runs CHECK of each network of a running pod, in order. FailedPrecondition
+  // if it does not run.
+  virtual absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(
+      const std::string& pod) = 0;
+
+  // A TCP connection to 127.0.0.1, else ::1, in the pod's network namespace; a
+  // non-blocking socket. FailedPrecondition if the pod does not run,
+  // Unavailable if nothing listens there.
+  virtual absl::StatusOr<UniqueFd> Dial(const std::string& pod,
+                                        uint16_t port) = 0;
+
+  // Removes what exists on the node for pods and belongs to none, and names it
+  // (see NodeService.CollectGarbage). New pods wait meanwhile.
+  virtual std::vector<GarbageItem> CollectGarbage(bool dry_run) = 0;
 
   virtual RecoveryReport recovery_report() = 0;
 

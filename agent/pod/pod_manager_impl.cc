@@ -11,7 +11,9 @@
 #include "absl/time/clock.h"
 #include "agent/pod/app_state.h"
 #include "agent/pod/pod_state.h"
+#include "agent/pod/reconcile.h"
 #include "agent/pod/recover.h"
+#include "agent/pod/run_plan.h"
 #include "agent/pod/run_pod.h"
 #include "agent/pod/stop_pod.h"
 #include "runtime/base/status_macros.h"
@@ -71,6 +73,7 @@ class PodManagerImpl : public PodManager {
     context_.paths = {options.root, options.state};
     context_.events = std::make_shared<PodEvents>(options.event_capacity);
     context_.workers = std::make_shared<WorkerPool>(kMaxWorkers);
+    context_.detacher = std::make_unique<Detacher>(deps.network);
   }
 
   ~PodManagerImpl() override {
@@ -98,9 +101,15 @@ class PodManagerImpl : public PodManager {
   }
   absl::StatusOr<LogOptions> LogSource(const std::string& pod,
                                        const std::string& app) override;
-  bool LogEnded(const std::string& pod) override;
+  bool LogEnded(const std::string& pod, const std::string& app) override;
   absl::StatusOr<std::unique_ptr<ExecSession>> Exec(
       const std::string& pod, ExecRequest request) override;
+  absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(
+      const std::string& pod) override;
+  absl::StatusOr<UniqueFd> Dial(const std::string& pod, uint16_t port) override;
+  std::vector<GarbageItem> CollectGarbage(bool dry_run) override {
+    return davit::CollectGarbage(context_, dry_run);
+  }
   RecoveryReport recovery_report() override;
   void Drain(absl::Duration timeout) override;
 
@@ -146,6 +155,7 @@ RecoveryReport PodManagerImpl::recovery_report() {
 absl::StatusOr<PodManagerImpl::LivePodPtr> PodManagerImpl::MakePod(
     const PodSpec& spec) {
   std::string id = NewUuid();
+  absl::ReaderMutexLock lock(&context_.garbage);
   RETURN_IF_ERROR(context_.table.Reserve(spec.name, id));
   absl::StatusOr<LivePodPtr> pod = MakeReserved(spec, id);
   if (!pod.ok()) context_.table.Unreserve(spec.name);
@@ -158,7 +168,7 @@ absl::StatusOr<PodManagerImpl::LivePodPtr> PodManagerImpl::MakeReserved(
   value.id = id;
   value.spec = spec;
   value.created_at = absl::Now();
-  RETURN_IF_ERROR(CheckNetworks(context_, spec));
+  RETURN_IF_ERROR(davit::CheckNetworks(context_, spec));
   ASSIGN_OR_RETURN(PodImages images, HoldImages(context_, value));
   value.root_image_id = images.root->image().id;
   std::vector<std::string> image_ids;
@@ -209,6 +219,8 @@ absl::StatusOr<Pod> PodManagerImpl::Start(const std::string& reference) {
 absl::StatusOr<Pod> PodManagerImpl::Run(const PodSpec& spec) {
   DAVIT_ENTER_GATE();
   std::string context = absl::StrCat("run ", PodNamed(spec.name));
+  // Its start will ask again, when it takes them.
+  RETURN_IF_ERROR(context_.host_ports.CheckFree(spec), context);
   ASSIGN_OR_RETURN(LivePodPtr pod, MakePod(spec), context);
   absl::Status started = StartLocked(pod);
   if (started.ok()) return pod->Get();
@@ -315,9 +327,23 @@ absl::StatusOr<LogOptions> PodManagerImpl::LogSource(
   return options;
 }
 
-bool PodManagerImpl::LogEnded(const std::string& reference) {
+bool PodManagerImpl::LogEnded(const std::string& reference,
+                              const std::string& app) {
   absl::StatusOr<LivePodPtr> pod = context_.table.Find(reference);
-  return !pod.ok() || !MayHaveProcesses((*pod)->state());
+  if (!pod.ok() || !MayHaveProcesses((*pod)->state())) return true;
+  std::shared_ptr<PodProcess> process = (*pod)->process();
+  if (app.empty() || process == nullptr) return false;
+  Pod value = (*pod)->Get();
+  bool ended =
+      std::any_of(value.status.apps.begin(), value.status.apps.end(),
+                  [&](const AppState& state) {
+                    return state.name == app &&
+                           state.status.state == AppStatus::State::kTerminated;
+                  });
+  if (!ended || !context_.deps.logs_complete) return false;
+  // What cannot be told is asked again; in the end by the pod's own end.
+  return context_.deps.logs_complete({value.id, process->init()}, app)
+      .value_or(false);
 }
 
 absl::StatusOr<std::unique_ptr<ExecSession>> PodManagerImpl::Exec(
@@ -327,6 +353,40 @@ absl::StatusOr<std::unique_ptr<ExecSession>> PodManagerImpl::Exec(
   ASSIGN_OR_RETURN(request.app, ChooseApp(*pod, request.app));
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process, RunningProcess(*pod));
   return context_.deps.apps->Exec({pod->id(), process->init()}, request);
+}
+
+absl::StatusOr<std::vector<NetworkCheck>> PodManagerImpl::CheckNetworks(
+    const std::string& reference) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  // A stop would take away what is being checked.
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(RunningProcess(*pod).status());
+  Pod value = pod->Get();
+  PodNetworkRequest all = PlanNetwork(value, value.status.netns_path);
+  std::vector<NetworkCheck> checks;
+  for (const NetworkRequest& network : all.networks) {
+    PodNetworkRequest one = all;
+    one.networks = {network};
+    checks.push_back(
+        {network.network, network.ifname, context_.deps.network->Check(one)});
+  }
+  return checks;
+}
+
+absl::StatusOr<UniqueFd> PodManagerImpl::Dial(const std::string& reference,
+                                              uint16_t port) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  RETURN_IF_ERROR(RunningProcess(*pod).status());
+  Pod value = pod->Get();
+  ASSIGN_OR_RETURN(UniqueFd fd,
+                   context_.deps.dial(UsesHostNetwork(value.spec)
+                                          ? context_.options.node_netns
+                                          : value.status.netns_path,
+                                      port),
+                   PodNamed(value.spec.name));
+  return fd;
 }
 
 void PodManagerImpl::Drain(absl::Duration timeout) {

@@ -14,6 +14,7 @@ namespace {
 
 using ::davit::testing::FakeWorld;
 using ::davit::testing::IsOk;
+using ::davit::testing::ScriptedApps;
 using ::davit::testing::StatusIs;
 using ::testing::AllOf;
 using ::testing::Contains;
@@ -178,6 +179,105 @@ TEST_F(PodManagerTest, HostNetworkHasNoNamespace) {
   EXPECT_EQ(pod.status.netns_path, "");
 }
 
+TEST_F(PodManagerTest, HostNetworkIsTheNodesOwnNamespace) {
+  world_.options.node_netns = "/node";
+  world_.node_address = "192.0.2.1";
+  world_.Restart();
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.networks = {"host"};
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(spec));
+  EXPECT_EQ(world_.launcher.LastRequest().netns_path, "/node");
+  EXPECT_EQ(pod.status.netns_path, "");
+  EXPECT_EQ(pod.status.host_ip, "192.0.2.1");
+}
+
+TEST_F(PodManagerTest, TakenHostPortIsRefusedBeforeAnythingAndNamesThePod) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.containers[0].ports = {{"", 80, "TCP", 8080, ""}};
+  ASSERT_THAT(manager().Run(spec), IsOk());
+  spec.name = "other";
+  size_t lines = world_.journal.lines().size();
+  EXPECT_THAT(
+      manager().Run(spec),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               "run pod \"other\": spec.containers[0].ports[0].hostPort: port "
+               "8080/TCP of the node is taken by pod \"web\" (as 8080/TCP)"));
+  EXPECT_EQ(world_.journal.lines().size(), lines);
+  ASSERT_THAT(manager().Create(spec), IsOk()) << "it may be free later";
+  EXPECT_THAT(manager().Start("other"),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_THAT(manager().Stop("web", kNow), IsOk());
+  EXPECT_THAT(manager().Start("other"), IsOk());
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("by pod \"other\"")));
+}
+
+TEST_F(PodManagerTest, FailedStartFreesItsPorts) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.containers[0].ports = {{"", 80, "TCP", 8080, ""}};
+  for (const char* step : {"overlay", "attach", "boot"}) {
+    world_.journal.Fail(step, absl::InternalError("no"));
+    EXPECT_THAT(manager().Run(spec), StatusIs(absl::StatusCode::kInternal));
+    world_.journal.Heal(step);
+    spec.name += "x";
+  }
+  EXPECT_THAT(manager().Run(spec), IsOk());
+}
+
+TEST_F(PodManagerTest, ChecksEachNetworkOnItsOwn) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.attachments = {{.name = "default"},
+                      {.name = "second", .interface = "back"}};
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(spec));
+  world_.network.FailNext(FakePodNetwork::Op::kCheck,
+                          absl::InternalError("the route is gone"));
+  ASSERT_OK_AND_ASSIGN(std::vector<NetworkCheck> checks,
+                       manager().CheckNetworks("web"));
+  ASSERT_EQ(checks.size(), 2u);
+  EXPECT_EQ(checks[0].network, "default");
+  EXPECT_EQ(checks[0].outcome, absl::InternalError("the route is gone"));
+  EXPECT_EQ(checks[1].network, "second");
+  EXPECT_EQ(checks[1].interface, "back");
+  EXPECT_THAT(checks[1].outcome, IsOk());
+  ASSERT_THAT(manager().Stop("web", kNow), IsOk());
+  EXPECT_THAT(manager().CheckNetworks("web"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("is not running")));
+}
+
+TEST_F(PodManagerTest, DialsInThePodsNamespace) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
+  world_.dial_answer = absl::UnavailableError("connection refused");
+  EXPECT_THAT(manager().Dial("web", 8080),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       "pod \"web\": connection refused"));
+  EXPECT_EQ(world_.last_dial, absl::StrCat(pod.status.netns_path, ":8080"));
+  ASSERT_THAT(manager().Stop("web", kNow), IsOk());
+  EXPECT_THAT(manager().Dial("web", 8080),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(manager().Dial("nope", 8080),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(PodManagerTest, FollowedLogEndsWhenTheAppHasEndedAndAllIsRead) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web", 2)));
+  world_.logs_complete = false;
+  EXPECT_FALSE(manager().LogEnded("web", "app0")) << "it runs";
+  world_.apps.Change(pod.id, "app0", ScriptedApps::Ended(0));
+  ASSERT_TRUE(world_.WaitFor([&] {
+    return manager().Get("web")->status.apps[0].status.state ==
+           AppStatus::State::kTerminated;
+  }));
+  EXPECT_FALSE(manager().LogEnded("web", "app0")) << "lines are on their way";
+  world_.logs_complete = true;
+  EXPECT_TRUE(manager().LogEnded("web", "app0"));
+  EXPECT_FALSE(manager().LogEnded("web", "app1"));
+  EXPECT_FALSE(manager().LogEnded("web", ""));
+  ASSERT_THAT(manager().Stop("web", kNow), IsOk());
+  EXPECT_TRUE(manager().LogEnded("web", "app1"));
+}
+
 TEST_F(PodManagerTest, UnknownNetworkIsRefusedBeforeAnything) {
   PodSpec spec = FakeWorld::Spec("web");
   spec.networks = {"default", "typo"};
@@ -272,14 +372,14 @@ TEST_F(PodManagerTest, ListIsOrderedByName) {
 
 TEST_F(PodManagerTest, LogsExecAndUsage) {
   ASSERT_OK_AND_ASSIGN(Pod pod, manager().Create(FakeWorld::Spec("web")));
-  EXPECT_TRUE(manager().LogEnded("web"));
+  EXPECT_TRUE(manager().LogEnded("web", "app0"));
   EXPECT_THAT(manager().Usage("web"),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("pod \"web\" is not running: it is Created")));
   EXPECT_THAT(manager().Exec("web", {.app = "app0"}),
               StatusIs(absl::StatusCode::kFailedPrecondition));
   ASSERT_OK_AND_ASSIGN(pod, manager().Start("web"));
-  EXPECT_FALSE(manager().LogEnded("web"));
+  EXPECT_FALSE(manager().LogEnded("web", "app0"));
   EXPECT_EQ(manager().Usage("web")->tasks, 3);
   ASSERT_OK_AND_ASSIGN(LogOptions logs, manager().LogSource("web", "app0"));
   EXPECT_EQ(logs.journal_dir,
@@ -293,7 +393,7 @@ TEST_F(PodManagerTest, LogsExecAndUsage) {
               StatusIs(absl::StatusCode::kUnimplemented));
   EXPECT_THAT(world_.journal.lines(),
               Contains(absl::StrCat("exec app0 ", pod.status.init.pid)));
-  EXPECT_TRUE(manager().LogEnded("nope"));
+  EXPECT_TRUE(manager().LogEnded("nope", "app0"));
 }
 
 TEST_F(PodManagerTest, DrainRefusesNewWorkAndPodsRunOn) {

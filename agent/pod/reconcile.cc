@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
@@ -14,29 +15,33 @@ namespace {
 
 using Ids = std::set<std::string>;
 
+constexpr char kNoRecord[] = "no pod of that id has a record";
+
 // One reconciliation.
 class Reconciler {
  public:
-  Reconciler(PodContext& context, const Ids& known, RecoveryReport& report)
-      : context_(context), known_(known), report_(report) {}
+  Reconciler(PodContext& context, const Ids& known, bool dry_run)
+      : context_(context), known_(known), dry_run_(dry_run) {}
 
-  void Run(const std::vector<std::string>& strays) {
-    Add(strays, "list directories", ours_);
-    Add(RuntimeDirs(), "list runtime directories", ours_);
-    Add(context_.deps.network->ListNetns(), "list network namespaces", pins_);
-    ours_.insert(pins_.begin(), pins_.end());
-    Add(context_.deps.launcher->ListCgroups(), "list cgroups", cgroups_);
-    for (const std::string& id : ours_) RemoveAll(id);
+  std::vector<GarbageItem> Run(const std::vector<std::string>& strays) {
+    Add(strays, "list of directories", ours_);
+    Add(RuntimeDirs(), "list of runtime directories", ours_);
+    Add(context_.deps.network->ListNetns(), "list of network namespaces",
+        ours_);
+    Add(context_.deps.launcher->ListCgroups(), "list of cgroups", cgroups_);
+    for (const std::string& id : ours_) RemoveProcesses(id);
+    RemoveNetworks();
+    for (const std::string& id : ours_) RemoveFiles(id);
     for (const std::string& id : cgroups_) NameForeign(id);
+    return std::move(items_);
   }
 
  private:
   // Adds those that no record knows.
   void Add(const absl::StatusOr<std::vector<std::string>>& found,
-           absl::string_view doing, Ids& ids) {
+           const std::string& what, Ids& ids) {
     if (!found.ok()) {
-      report_.failed.push_back(
-          absl::StrCat(doing, ": ", found.status().message()));
+      items_.push_back({what, "", "could not be made", found.status()});
       return;
     }
     for (const std::string& id : *found) {
@@ -45,16 +50,24 @@ class Reconciler {
   }
 
   absl::StatusOr<std::vector<std::string>> RuntimeDirs();
-  void RemoveAll(const std::string& id);
-  absl::Status DetachEverything(const std::string& id);
-  // Notes what was removed, or why not.
-  void Note(const absl::Status& status, std::string what);
+  void RemoveProcesses(const std::string& id);
+  void RemoveNetworks();
+  void RemoveFiles(const std::string& id);
   void NameForeign(const std::string& id);
+
+  // Notes a thing after its removal, which a dry run leaves out.
+  template <typename Removal>
+  void Remove(const char* kind, const std::string& name, Removal removal) {
+    absl::Status outcome = dry_run_ ? absl::OkStatus() : removal();
+    items_.push_back({kind, name, kNoRecord, std::move(outcome)});
+  }
 
   PodContext& context_;
   const Ids& known_;
-  RecoveryReport& report_;
-  Ids ours_, pins_, cgroups_;
+  const bool dry_run_;
+  std::vector<GarbageItem> items_;
+  Ids ours_, cgroups_;
+  Ids alive_;  // of ours_: their processes could not be ended
 };
 
 absl::StatusOr<std::vector<std::string>> Reconciler::RuntimeDirs() {
@@ -72,74 +85,88 @@ absl::StatusOr<std::vector<std::string>> Reconciler::RuntimeDirs() {
       "readdir(", context_.paths.runtime_dirs(), "): ", error.message()));
 }
 
-void Reconciler::Note(const absl::Status& status, std::string what) {
-  if (status.ok()) {
-    report_.removed.push_back(std::move(what));
-  } else {
-    report_.failed.push_back(
-        absl::StrCat("remove ", what, ": ", status.message()));
+void Reconciler::RemoveProcesses(const std::string& id) {
+  bool has_cgroup = cgroups_.erase(id) > 0;
+  if (dry_run_) {
+    if (has_cgroup) items_.push_back({"cgroup", id, kNoRecord, {}});
+    return;
+  }
+  absl::Status destroyed = context_.deps.launcher->Destroy(
+      id, context_.paths.ForPod(id).runtime_dir);
+  // As in a pod's stop: while it may live it keeps its address and its files.
+  if (!destroyed.ok()) alive_.insert(id);
+  if (has_cgroup || !destroyed.ok()) {
+    items_.push_back({"cgroup", id, kNoRecord, destroyed});
   }
 }
 
-// Its record is lost, and with it which networks it had: each one, under each
-// name that an interface could have. DEL of what was never added does nothing.
-absl::Status Reconciler::DetachEverything(const std::string& id) {
-  PodNetworkRequest request;
-  request.pod_id = id;
-  std::vector<NetworkInfo> networks = context_.deps.network->ListNetworks();
-  std::erase_if(networks,
-                [](const NetworkInfo& info) { return !info.error.empty(); });
-  for (const NetworkInfo& network : networks) {
-    for (size_t i = 0; i < networks.size(); ++i) {
-      request.networks.push_back({network.name, absl::StrCat("eth", i)});
+void Reconciler::RemoveNetworks() {
+  std::vector<PodNetworkRequest> alive;
+  for (const Ids* ids : {&known_, static_cast<const Ids*>(&alive_)}) {
+    for (const std::string& id : *ids) {
+      alive.emplace_back();
+      alive.back().pod_id = id;
     }
   }
-  return context_.deps.network->Detach(request);
+  for (GarbageItem& item :
+       context_.deps.network->CollectGarbage(alive, dry_run_)) {
+    items_.push_back(std::move(item));
+  }
 }
 
-void Reconciler::RemoveAll(const std::string& id) {
+void Reconciler::RemoveFiles(const std::string& id) {
+  if (alive_.count(id) > 0) return;
   PodPaths paths = context_.paths.ForPod(id);
-  absl::Status destroyed =
-      context_.deps.launcher->Destroy(id, paths.runtime_dir);
-  if (!destroyed.ok() || cgroups_.count(id) > 0) {
-    Note(destroyed, absl::StrCat("processes and cgroup of ", id));
-  }
-  cgroups_.erase(id);
-  // As in a pod's stop: while it may live it keeps its address.
-  if (!destroyed.ok()) return;
-  if (pins_.count(id) > 0) {
-    absl::Status detached = DetachEverything(id);
-    absl::Status removed = context_.deps.network->RemoveNetns(id);
-    Note(detached.ok() ? removed : detached,
-         absl::StrCat("network namespace of ", id));
-  }
   auto mounts = context_.deps.rootfs->ListMountsBelow(paths.dir);
   if (!mounts.ok() || !mounts->empty()) {
-    Note(context_.deps.rootfs->UnmountTree(paths.dir),
-         absl::StrCat("mounts below ", paths.dir));
+    Remove("mounts", paths.dir,
+           [&] { return context_.deps.rootfs->UnmountTree(paths.dir); });
   }
   if (PathExists(paths.runtime_dir)) {
-    Note(RemoveTree(paths.runtime_dir),
-         absl::StrCat("directory ", paths.runtime_dir));
+    Remove("runtime directory", paths.runtime_dir,
+           [&] { return RemoveTree(paths.runtime_dir); });
   }
   if (PathExists(paths.dir)) {
-    Note(context_.deps.store->Remove(id),
-         absl::StrCat("directory ", paths.dir));
+    Remove("pod directory", paths.dir,
+           [&] { return context_.deps.store->Remove(id); });
   }
 }
 
 void Reconciler::NameForeign(const std::string& id) {
-  report_.failed.push_back(absl::StrCat("cgroup of unknown pod ", id,
-                                        " is left alone: there is no ",
-                                        context_.paths.ForPod(id).runtime_dir));
+  items_.push_back({"cgroup", id, kNoRecord,
+                    absl::FailedPreconditionError(absl::StrCat(
+                        "left alone, as another agent's: there is no ",
+                        context_.paths.ForPod(id).runtime_dir))});
 }
 
 }  // namespace
 
-void RemoveOwnerless(PodContext& context, const std::set<std::string>& known,
-                     const std::vector<std::string>& strays,
-                     RecoveryReport& report) {
-  Reconciler(context, known, report).Run(strays);
+std::vector<GarbageItem> RemoveOwnerless(PodContext& context,
+                                         const RecordedPods& recorded,
+                                         bool dry_run) {
+  std::vector<GarbageItem> items =
+      Reconciler(context, recorded.known, dry_run).Run(recorded.strays);
+  if (dry_run || !context.options.on_garbage) return items;
+  for (const GarbageItem& item : items) context.options.on_garbage(item);
+  return items;
+}
+
+std::vector<GarbageItem> CollectGarbage(PodContext& context, bool dry_run) {
+  // No pod is made meanwhile. One that is being removed is in the table until
+  // nothing of it is left.
+  absl::MutexLock lock(&context.garbage);
+  RecordedPods recorded;
+  for (const auto& pod : context.table.All()) recorded.known.insert(pod->id());
+  absl::StatusOr<PodStore::Contents> contents = context.deps.store->Load();
+  if (!contents.ok()) {
+    return {{"list of records", "", "could not be read", contents.status()}};
+  }
+  for (const Pod& pod : contents->pods) recorded.known.insert(pod.id);
+  for (const PodStore::BrokenRecord& broken : contents->broken) {
+    recorded.known.insert(broken.id);
+  }
+  recorded.strays = std::move(contents->strays);
+  return RemoveOwnerless(context, recorded, dry_run);
 }
 
 }  // namespace davit

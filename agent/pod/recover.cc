@@ -40,6 +40,13 @@ class Tally {
     Failed(absl::StrCat("pod \"", pod.name(), "\": ", doing, ": ",
                         status.message()));
   }
+  // Notes what was found to be nobody's.
+  void Garbage(const GarbageItem& item) {
+    std::string what =
+        item.name.empty() ? item.kind : absl::StrCat(item.kind, " ", item.name);
+    if (item.outcome.ok()) return Removed(std::move(what));
+    Failed(absl::StrCat("remove ", what, ": ", item.outcome.message()));
+  }
   void Failed(std::string what) {
     absl::MutexLock lock(&mutex_);
     report_.failed.push_back(std::move(what));
@@ -183,6 +190,7 @@ std::vector<std::shared_ptr<LivePod>> FillTable(PodContext& context,
     PodPaths paths = context.paths.ForPod(value.id);
     auto pod = std::make_shared<LivePod>(std::move(value), std::move(paths),
                                          context.deps.store, context.events);
+    if (!pod->Get().intents.empty()) context.host_ports.Adopt(pod->Get());
     context.table.Insert(pod);
     pod->Announce();
   }
@@ -195,18 +203,21 @@ absl::StatusOr<RecoveryReport> RecoverPods(PodContext& context) {
   ASSIGN_OR_RETURN(PodStore::Contents contents, context.deps.store->Load(),
                    "load pod records");
   Tally tally;
-  std::set<std::string> known;
+  RecordedPods recorded;
   for (const PodStore::BrokenRecord& broken : contents.broken) {
-    known.insert(broken.id);
+    recorded.known.insert(broken.id);
     tally.Failed(absl::StrCat(broken.error, "; its pod is left alone"));
   }
   std::vector<std::shared_ptr<LivePod>> pods =
-      FillTable(context, std::move(contents.pods), known, tally);
+      FillTable(context, std::move(contents.pods), recorded.known, tally);
   ParallelFor(pods.size(), kParallelPods,
               [&](size_t i) { RecoverPod(context, pods[i], tally); });
-  RecoveryReport report = tally.Take();
-  RemoveOwnerless(context, known, contents.strays, report);
-  return report;
+  recorded.strays = std::move(contents.strays);
+  for (const GarbageItem& item :
+       RemoveOwnerless(context, recorded, /*dry_run=*/false)) {
+    tally.Garbage(item);
+  }
+  return tally.Take();
 }
 
 }  // namespace davit

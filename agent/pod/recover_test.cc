@@ -275,14 +275,23 @@ TEST_F(RecoverTest, OwnerlessThingsAreRemovedAndNamed) {
   ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
   ASSERT_THAT(MakeDirectories(PodDir(pod.id)), IsOk());
   ASSERT_THAT(world_.store.Remove(pod.id), IsOk());  // the record is lost
+  std::vector<std::string> kinds;
+  world_.options.on_garbage = [&](const GarbageItem& item) {
+    EXPECT_THAT(item.outcome, IsOk());
+    kinds.push_back(item.kind);
+  };
   RecoveryReport report = KillAndRecover();
   EXPECT_THAT(report.removed,
-              UnorderedElementsAre("processes and cgroup of " + pod.id,
-                                   "network namespace of " + pod.id,
-                                   "mounts below " + PodDir(pod.id),
-                                   "directory " + RuntimeDir(pod.id),
-                                   "directory " + PodDir(pod.id)));
+              UnorderedElementsAre("cgroup " + pod.id,
+                                   "netns /fake/netns/cni-" + pod.id,
+                                   "attachment default " + pod.id + " eth0",
+                                   "mounts " + PodDir(pod.id),
+                                   "runtime directory " + RuntimeDir(pod.id),
+                                   "pod directory " + PodDir(pod.id)));
   EXPECT_THAT(report.failed, IsEmpty());
+  EXPECT_THAT(kinds,
+              UnorderedElementsAre("cgroup", "netns", "attachment", "mounts",
+                                   "runtime directory", "pod directory"));
   EXPECT_THAT(world_.Leftovers(), IsEmpty());
   EXPECT_THAT(world_.network.InterfacesOf(pod.id), IsEmpty());
   EXPECT_FALSE(PathExists(RuntimeDir(pod.id)));
@@ -293,9 +302,58 @@ TEST_F(RecoverTest, CgroupsOfOthersAreLeftAlone) {
   world_.launcher.AddCgroup(other);
   RecoveryReport report = KillAndRecover();
   EXPECT_THAT(report.removed, IsEmpty());
-  EXPECT_THAT(report.failed, ElementsAre(HasSubstr("cgroup of unknown pod " +
-                                                   other + " is left alone")));
+  EXPECT_THAT(report.failed,
+              ElementsAre(HasSubstr("remove cgroup " + other +
+                                    ": left alone, as another agent's")));
   EXPECT_THAT(world_.launcher.Known(), ElementsAre(other));
+}
+
+TEST_F(RecoverTest, NetworkOfLivingProcessesIsKept) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
+  ASSERT_THAT(world_.store.Remove(pod.id), IsOk());
+  world_.Restart(true);
+  world_.journal.Fail("destroy", absl::InternalError("it will not die"));
+  ASSERT_OK_AND_ASSIGN(RecoveryReport report, manager().Recover());
+  EXPECT_THAT(report.removed, IsEmpty());
+  EXPECT_THAT(report.failed,
+              ElementsAre("remove cgroup " + pod.id + ": it will not die"));
+  EXPECT_THAT(world_.network.InterfacesOf(pod.id), SizeIs(1));
+}
+
+// --- By request ---
+
+TEST_F(RecoverTest, CollectionByRequestFindsWhatADryRunNamed) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
+  std::string stray = NewUuid();
+  ASSERT_THAT(world_.network.CreateNetns(stray), IsOk());
+  std::vector<GarbageItem> dry = manager().CollectGarbage(/*dry_run=*/true);
+  ASSERT_THAT(dry, SizeIs(1));
+  EXPECT_EQ(dry[0].kind, "netns");
+  EXPECT_EQ(dry[0].name, "/fake/netns/cni-" + stray);
+  EXPECT_THAT(manager().CollectGarbage(false), SizeIs(1));
+  EXPECT_THAT(manager().CollectGarbage(false), IsEmpty());
+  EXPECT_THAT(world_.network.InterfacesOf(pod.id), SizeIs(1));
+  EXPECT_TRUE(world_.launcher.IsAlive(pod.id));
+}
+
+TEST_F(RecoverTest, CollectionLeavesPodsWithBrokenRecordsAlone) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
+  ASSERT_THAT(world_.store.Remove(pod.id), IsOk());
+  world_.store.AddBroken(pod.id);
+  KillAndRecover();
+  EXPECT_THAT(manager().CollectGarbage(false), IsEmpty());
+  EXPECT_TRUE(world_.launcher.IsAlive(pod.id));
+}
+
+TEST_F(RecoverTest, PortsOfPodsThatRanOnAreTaken) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.containers[0].ports = {{"", 80, "TCP", 8080, ""}};
+  ASSERT_THAT(manager().Run(spec), IsOk());
+  KillAndRecover();
+  spec.name = "other";
+  EXPECT_THAT(manager().Run(spec),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("is taken by pod \"web\"")));
 }
 
 TEST_F(RecoverTest, PodsWithBrokenRecordsAreLeftAlone) {

@@ -18,13 +18,15 @@
 
 namespace davit {
 
-// True if the pod has the node's own network: host_network, or the one network
-// "host".
-bool UsesHostNetwork(const PodSpec& spec);
-
 // The configured networks that the pod joins: the spec's, by default
-// {"default"}; none for the host's network and for {"none"}.
-std::vector<std::string> JoinedNetworks(const PodSpec& spec);
+// {"default"}; none for the host's network and for {"none"}. Names of
+// interfaces are filled in.
+std::vector<NetworkAttachment> JoinedNetworks(const PodSpec& spec);
+
+// The node's end of a pod's interface for systemd-networkd, whose
+// 80-container-ve.network matches "ve-*": "ve-<pod>". A name that does not fit
+// into an interface's 15 bytes is cut and ends in a hash of the whole.
+std::string SystemdHostName(const std::string& pod_name);
 
 // The pod's root at <pod>/rootfs, writable in <pod>/upper.
 OverlaySpec PlanRootOverlay(const PodPaths& paths, const ImageHold& image);
@@ -33,16 +35,22 @@ OverlaySpec PlanRootOverlay(const PodPaths& paths, const ImageHold& image);
 OverlaySpec PlanAppOverlay(const PodPaths& paths, const std::string& app,
                            const ImageHold& image);
 
-// Interfaces eth0, eth1, … in order of JoinedNetworks.
+// The networks in order of JoinedNetworks; port maps and bandwidth go to the
+// first. Needs nothing but the spec, id and `netns_path`, so that the DEL of a
+// later agent asks for the same.
 PodNetworkRequest PlanNetwork(const Pod& pod, const std::string& netns_path);
 
 struct BootInputs {
   PodPaths paths;
   std::vector<AppSpec> apps;
-  std::string node_resolv_conf;  // the text of the node's
   std::string app_launcher;      // the davit-app binary on the host
+  std::string node_resolv_conf;  // the text of the node's
+  std::string node_netns;        // for pods with the node's network
   absl::Duration ready_timeout;
 };
+
+// What the pod's resolv.conf says; `pod.status` has its interfaces.
+DnsConfig PlanDns(const Pod& pod, const std::string& node_resolv_conf);
 
 // `pod.status` has its interfaces and netns already.
 BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs);

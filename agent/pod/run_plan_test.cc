@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "agent/pod/bandwidth.h"
 #include "agent/pod/etc_files.h"
+#include "agent/pod/host_ports.h"
 
 namespace davit {
 namespace {
@@ -36,7 +40,11 @@ TEST(NetworksTest, WhichAreJoined) {
     spec.host_network = c.host_network;
     spec.networks = c.networks;
     EXPECT_EQ(UsesHostNetwork(spec), c.host);
-    EXPECT_EQ(JoinedNetworks(spec), c.joined);
+    std::vector<std::string> names;
+    for (const NetworkAttachment& one : JoinedNetworks(spec)) {
+      names.push_back(one.name);
+    }
+    EXPECT_EQ(names, c.joined);
   }
 }
 
@@ -55,13 +63,136 @@ TEST(NetworksTest, InterfacesAreNumbered) {
   EXPECT_EQ(request.networks[1].ifname, "eth1");
 }
 
+TEST(NetworksTest, RequestHasWhatTheSpecAsksFor) {
+  Pod pod;
+  pod.spec.name = "web";
+  pod.spec.annotations = {{kIngressBandwidth, "10M"}};
+  pod.spec.attachments = {{.name = "a", .systemd_names = true},
+                          {.name = "b",
+                           .interface = "back",
+                           .ips = {"10.1.2.3", "fd00::3/64"},
+                           .mac = "02:00:00:00:00:01",
+                           .aliases = {"db"},
+                           .host_interface = "up7"},
+                          {.name = "c"}};
+  ContainerSpec app;
+  app.ports = {{"", 80, "TCP", 8080, "192.0.2.1"},
+               {"", 81, "TCP", 0, ""},
+               {"", 53, "UDP", 53, ""}};
+  pod.spec.containers = {app};
+  PodNetworkRequest request = PlanNetwork(pod, "/netns");
+  ASSERT_EQ(request.networks.size(), 3u);
+  EXPECT_EQ(request.networks[0].ifname, "host0");
+  EXPECT_EQ(request.networks[0].host_ifname, "ve-web");
+  EXPECT_EQ(request.networks[1],
+            (NetworkRequest{.network = "b",
+                            .ifname = "back",
+                            .ips = {"10.1.2.3", "fd00::3/64"},
+                            .mac = "02:00:00:00:00:01",
+                            .aliases = {"db"},
+                            .host_ifname = "up7"}));
+  EXPECT_EQ(request.networks[2].ifname, "eth2");
+  EXPECT_THAT(request.port_mappings,
+              ElementsAre(PortMapping{8080, 80, "tcp", "192.0.2.1"},
+                          PortMapping{53, 53, "udp", ""}));
+  EXPECT_EQ(request.bandwidth.ingress_rate, 10000000u);
+  EXPECT_EQ(request.bandwidth.ingress_burst, 1000000u);
+  EXPECT_EQ(request.bandwidth.egress_rate, 0u);
+}
+
+TEST(NetworksTest, SystemdNamesFitIntoAnInterfaceName) {
+  EXPECT_EQ(SystemdHostName("web"), "ve-web");
+  EXPECT_EQ(SystemdHostName("twelve-bytes"), "ve-twelve-bytes");
+  std::string cut = SystemdHostName("thirteen-byte");
+  EXPECT_EQ(cut.size(), 15u);
+  EXPECT_EQ(cut.substr(0, 11), "ve-thirteen");
+  EXPECT_NE(cut, SystemdHostName("thirteen-byts"));
+}
+
+TEST(BandwidthTest, Quantities) {
+  const struct {
+    const char* text;
+    uint64_t value;
+  } good[] = {{"0", 0},
+              {"10M", 10000000},
+              {"1Gi", 1 << 30},
+              {"1.5k", 1500},
+              {"1e6", 1000000},
+              {"1500m", 2},
+              {"1P", 1000000000000000}};
+  for (const auto& c : good) {
+    EXPECT_EQ(ParseQuantity(c.text).value_or(77), c.value) << c.text;
+  }
+  for (const char* bad : {"", "k", "10 M", "-1", "0x10", "inf", "1EE", "10Mb",
+                          "nan", "99999999P"}) {
+    EXPECT_EQ(ParseQuantity(bad).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << bad;
+  }
+}
+
+TEST(BandwidthTest, RatesHaveBounds) {
+  absl::StatusOr<BandwidthLimits> small =
+      BandwidthOf({{kEgressBandwidth, "9"}});
+  EXPECT_EQ(small.status().message(),
+            "metadata.annotations[\"kubernetes.io/egress-bandwidth\"]: \"9\" "
+            "is not between 1k and 1P");
+  BandwidthLimits limits = BandwidthOf({{kEgressBandwidth, "1k"}}).value();
+  EXPECT_EQ(limits.egress_burst, 64u * 1024 * 8) << "one big packet must fit";
+  limits = BandwidthOf({{kEgressBandwidth, "1P"}}).value();
+  EXPECT_LE(limits.egress_burst / 8, UINT32_MAX);
+  EXPECT_EQ(BandwidthOf({}).value(), BandwidthLimits());
+}
+
+TEST(HostPortsTest, WhichMeet) {
+  auto meet = [](const std::string& a, const std::string& b) {
+    return PortsMeet({a, 80, 1, "TCP", "", ""}, {b, 80, 2, "TCP", "", ""});
+  };
+  EXPECT_TRUE(meet("", ""));
+  EXPECT_TRUE(meet("", "::1"));
+  EXPECT_TRUE(meet("0.0.0.0", "192.0.2.1"));
+  EXPECT_TRUE(meet("::1", "0:0::1"));
+  EXPECT_FALSE(meet("192.0.2.1", "192.0.2.2"));
+  EXPECT_FALSE(meet("0.0.0.0", "::1"));
+  EXPECT_FALSE(
+      PortsMeet({"", 80, 1, "TCP", "", ""}, {"", 80, 1, "UDP", "", ""}));
+  EXPECT_FALSE(
+      PortsMeet({"", 80, 1, "TCP", "", ""}, {"", 81, 1, "TCP", "", ""}));
+}
+
+TEST(HostPortsTest, OneOfManyThatTryAtOnceSucceeds) {
+  HostPortTable table;
+  std::atomic<int> won{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 16; ++i) {
+    threads.emplace_back([&, i] {
+      Pod pod;
+      pod.id = std::to_string(i);
+      ContainerSpec app;
+      app.ports = {{"", 80, "TCP", 8080, ""}};
+      pod.spec.containers = {app};
+      if (table.Claim(pod).ok()) ++won;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(won, 1);
+}
+
 // --- /etc ---
 
 TEST(EtcHostsTest, NamesThePod) {
-  std::string text = EtcHosts("web", {"172.16.28.2/24", "fd00::2/64"});
+  std::string text = EtcHosts("web", "", {"172.16.28.2/24", "fd00::2/64"}, {});
   EXPECT_THAT(text, HasSubstr("127.0.0.1\tlocalhost\n"));
   EXPECT_THAT(text, EndsWith("172.16.28.2\tweb\nfd00::2\tweb\n"));
-  EXPECT_THAT(EtcHosts("web", {}), EndsWith("127.0.1.1\tweb\n"));
+  EXPECT_THAT(EtcHosts("web", "", {}, {}), EndsWith("127.0.1.1\tweb\n"));
+}
+
+TEST(EtcHostsTest, HasSubdomainAndAliases) {
+  EXPECT_THAT(EtcHosts("web", "shop", {"172.16.28.2/24"},
+                       {{"10.0.0.9", {"db", "db.example"}}, {"::9", {"x"}}}),
+              EndsWith("172.16.28.2\tweb.shop\tweb\n"
+                       "\n# Of spec.hostAliases.\n"
+                       "10.0.0.9\tdb\tdb.example\n::9\tx\n"));
 }
 
 constexpr char kNodeResolvConf[] =
@@ -177,6 +308,7 @@ TEST(BootTest, RequestIsComplete) {
   BootRequest request = PlanBoot(BootablePod(), Inputs());
   EXPECT_EQ(request.pod_id, "id");
   EXPECT_EQ(request.hostname, "web-host");
+  EXPECT_EQ(request.machine_name, BootablePod().spec.name);
   EXPECT_EQ(request.rootfs, "/var/lib/davit/pods/id/rootfs");
   EXPECT_EQ(request.netns_path, "/netns/cni-id");
   EXPECT_EQ(request.runtime_dir, "/run/davit/pods/id");
@@ -222,7 +354,7 @@ TEST(BootTest, HostNetworkKeepsTheNodesResolver) {
 
 TEST(BootTest, DnsPolicyNone) {
   Pod pod = BootablePod();
-  pod.spec.dns_none = true;
+  pod.spec.dns_policy = DnsPolicy::kNone;
   pod.spec.dns.nameservers = {"9.9.9.9"};
   BootRequest request = PlanBoot(pod, Inputs());
   EXPECT_EQ(FindFile(request, "/etc/resolv.conf")->content,

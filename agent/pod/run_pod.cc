@@ -147,7 +147,7 @@ absl::Status PodStarter::Check() {
   RETURN_IF_ERROR(CheckNetworks(context_, spec_));
   RETURN_IF_ERROR(UndoAllIntents(context_, *pod_),
                   "undo what an earlier run left");
-  return absl::OkStatus();
+  return context_.host_ports.Claim(pod_->Get());
 }
 
 // The pod is STARTING, with the traces of an earlier run gone. In memory: the
@@ -155,8 +155,11 @@ absl::Status PodStarter::Check() {
 void PodStarter::Begin() {
   pod_->BeginRun();
   absl::Time now = absl::Now();
+  std::string host_ip;
+  if (context_.deps.node_address) host_ip = context_.deps.node_address();
   pod_->Update([&](Pod& pod) {
     PodStatus fresh;
+    fresh.host_ip = host_ip;
     fresh.state = PodState::kStarting;
     fresh.started_at = now;
     fresh.apps = std::move(pod.status.apps);
@@ -263,6 +266,7 @@ absl::Status PodStarter::LaunchSystemd() {
   inputs.apps = apps_;
   // A node without the file has no DNS of its own.
   inputs.node_resolv_conf = ReadFile(context_.options.resolv_conf).value_or("");
+  inputs.node_netns = context_.options.node_netns;
   // Root in a pod without a user namespace can make a read-only bind writable
   // again: what it could overwrite then must be nobody else's.
   RETURN_IF_ERROR(
@@ -274,12 +278,14 @@ absl::Status PodStarter::LaunchSystemd() {
                                                  ListenToRun(context_, pod_)),
                    "boot");
   pod_->SetProcess(process);
+  DnsConfig dns = PlanDns(pod_->Get(), inputs.node_resolv_conf);
   std::set<std::string> cgroups;
   for (const auto& [controller, path] : process->cgroups()) {
     cgroups.insert(path);
   }
   pod_->UpdateQuietly([&](Pod& pod) {
     pod.status.init = process->init();
+    pod.status.dns = dns;
     pod.status.cgroups.assign(cgroups.begin(), cgroups.end());
   });
   return absl::OkStatus();
@@ -361,6 +367,7 @@ absl::Status PodStarter::Fail(const absl::Status& cause) {
     told = aborted;
   }
   absl::Status undone = rollback_.Run();
+  ReleaseHostPorts(context_, *pod_);
   if (!undone.ok()) {
     told = absl::Status(
         told.code(), absl::StrCat(told.message(),
@@ -404,24 +411,27 @@ absl::StatusOr<PodImages> HoldImages(PodContext& context, const Pod& pod) {
 }
 
 absl::Status CheckNetworks(PodContext& context, const PodSpec& spec) {
-  std::vector<std::string> wanted = JoinedNetworks(spec);
+  std::vector<NetworkAttachment> wanted = JoinedNetworks(spec);
   if (wanted.empty()) return absl::OkStatus();
+  const char* field =
+      spec.attachments.empty() ? "spec.networks" : "spec.networkAttachments";
   std::vector<NetworkInfo> known = context.deps.network->ListNetworks();
-  for (const std::string& name : wanted) {
+  for (const NetworkAttachment& one : wanted) {
     auto it = std::find_if(
         known.begin(), known.end(),
-        [&](const NetworkInfo& info) { return info.name == name; });
+        [&](const NetworkInfo& info) { return info.name == one.name; });
+    std::string context =
+        absl::StrCat(field, ": network \"", one.name, "\" is ");
     if (it == known.end()) {
       std::vector<std::string> names;
       for (const NetworkInfo& info : known) names.push_back(info.name);
       return absl::NotFoundError(absl::StrCat(
-          "spec.networks: network \"", name,
-          "\" is not configured (there are: ", absl::StrJoin(names, ", "),
+          context, "not configured (there are: ", absl::StrJoin(names, ", "),
           ")"));
     }
     if (!it->error.empty()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "spec.networks: network \"", name, "\" is broken: ", it->error));
+      return absl::FailedPreconditionError(
+          absl::StrCat(context, "broken: ", it->error));
     }
   }
   return absl::OkStatus();

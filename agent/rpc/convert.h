@@ -13,14 +13,14 @@
 namespace davit {
 
 // The whole pod. What nobody stores is computed here: phase, conditions, podIP,
-// podIPs, each app's `ready`, and leftovers (from the intents that have an
-// error). `usage` stays unset: it is measured, not kept.
+// podIPs, port maps, each app's `ready`, and leftovers (from the intents that
+// have an error). `usage` stays unset: it is measured, not kept.
 v1::Pod ToProto(const Pod& pod);
 
 // The inverse: restores all that ToProto wrote and did not compute. Not in the
 // message, and so at their defaults: intents, stop_requested, remove_requested,
-// init.start_time, apps' main_pid, interfaces' routes and DNS. Fit for records
-// on disk; does not validate the spec.
+// init.start_time, apps' main_pid, interfaces' sandboxes. Fit for records on
+// disk; does not validate the spec.
 absl::StatusOr<Pod> FromProto(const v1::Pod& pod);
 
 // What a request asks for: metadata and spec with defaults filled in (hostname,

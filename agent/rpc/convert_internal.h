@@ -19,6 +19,8 @@
 namespace davit {
 
 void SpecToProto(const PodSpec& from, v1::PodSpec* to);
+v1::PodDNSConfig DnsToProto(const DnsConfig& from);
+DnsConfig DnsFromProto(const v1::PodDNSConfig& from);
 void StatusToProto(const Pod& pod, v1::PodStatus* to);
 absl::Status StatusFromProto(const v1::PodStatus& from, PodStatus& to);
 

@@ -22,6 +22,13 @@ constexpr Word<RestartPolicy> kRestartPolicies[] = {
     {RestartPolicy::kNever, "Never"},
 };
 
+constexpr Word<DnsPolicy> kDnsPolicies[] = {
+    {DnsPolicy::kDefault, "Default"},
+    {DnsPolicy::kClusterFirst, "ClusterFirst"},
+    {DnsPolicy::kClusterFirstHost, "ClusterFirstWithHostNet"},
+    {DnsPolicy::kNone, "None"},
+};
+
 // --- Spec, to proto ---
 
 void SecurityToProto(const SecurityContext& from, v1::Container* container) {
@@ -59,26 +66,53 @@ void ContainerToProto(const ContainerSpec& from, v1::Container* to) {
     out->set_name(port.name);
     out->set_container_port(port.container_port);
     out->set_protocol(port.protocol);
+    out->set_host_port(port.host_port);
+    out->set_host_ip(port.host_ip);
   }
   SecurityToProto(from.security, to);
 }
 
-// resolv.conf(5) writes an option as "name" or "name:value".
-void DnsToProto(const DnsConfig& from, v1::PodSpec* spec) {
-  if (from == DnsConfig()) return;
-  v1::PodDNSConfig* to = spec->mutable_dns_config();
-  SetStrings(from.nameservers, to->mutable_nameservers());
-  SetStrings(from.search, to->mutable_searches());
-  for (const std::string& option : from.options) {
-    std::pair<std::string, std::string> parts =
-        absl::StrSplit(option, absl::MaxSplits(':', 1));
-    v1::PodDNSConfigOption* out = to->add_options();
-    out->set_name(parts.first);
-    if (option.size() > parts.first.size()) out->set_value(parts.second);
+void AttachmentToProto(const NetworkAttachment& from,
+                       v1::NetworkAttachment* to) {
+  to->set_name(from.name);
+  to->set_interface(from.interface);
+  SetStrings(from.ips, to->mutable_ips());
+  to->set_mac(from.mac);
+  SetStrings(from.aliases, to->mutable_aliases());
+  to->set_host_interface(from.host_interface);
+  to->set_systemd_names(from.systemd_names);
+}
+
+void NetworksToProto(const PodSpec& from, v1::PodSpec* to) {
+  to->set_host_network(from.host_network);
+  SetStrings(from.networks, to->mutable_networks());
+  for (const NetworkAttachment& attachment : from.attachments) {
+    AttachmentToProto(attachment, to->add_network_attachments());
+  }
+  for (const HostAlias& alias : from.host_aliases) {
+    v1::HostAlias* out = to->add_host_aliases();
+    out->set_ip(alias.ip);
+    SetStrings(alias.hostnames, out->mutable_hostnames());
+  }
+  to->set_dns_policy(WordOf(kDnsPolicies, from.dns_policy));
+  if (!(from.dns == DnsConfig())) {
+    *to->mutable_dns_config() = DnsToProto(from.dns);
   }
 }
 
 // --- Spec, from proto ---
+
+NetworkAttachment AttachmentFromProto(const v1::NetworkAttachment& from) {
+  NetworkAttachment to;
+  to.name = from.name();
+  to.interface = from.interface();
+  to.ips = Strings(from.ips());
+  to.mac = from.mac();
+  to.aliases = Strings(from.aliases());
+  to.host_interface = from.host_interface();
+  to.systemd_names = from.systemd_names();
+  return to;
+}
 
 SecurityContext SecurityFromProto(const v1::SecurityContext& from) {
   SecurityContext to;
@@ -126,28 +160,10 @@ absl::StatusOr<ContainerSpec> ContainerFromProto(const v1::Container& from) {
   for (const v1::ContainerPort& port : from.ports()) {
     to.ports.push_back(
         {port.name(), port.container_port(),
-         port.protocol().empty() ? std::string("TCP") : port.protocol()});
+         port.protocol().empty() ? std::string("TCP") : port.protocol(),
+         port.host_port(), port.host_ip()});
   }
   to.security = SecurityFromProto(from.security_context());
-  return to;
-}
-
-absl::StatusOr<DnsConfig> DnsFromProto(const v1::PodDNSConfig& from) {
-  DnsConfig to;
-  to.nameservers = Strings(from.nameservers());
-  to.search = Strings(from.searches());
-  for (int i = 0; i < from.options_size(); ++i) {
-    const v1::PodDNSConfigOption& option = from.options(i);
-    if (option.name().empty() ||
-        absl::string_view(option.name()).find(':') != absl::string_view::npos) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "spec.dnsConfig.options[%d].name: \"%s\" must be a word without ':'",
-          i, option.name()));
-    }
-    to.options.push_back(option.has_value()
-                             ? absl::StrCat(option.name(), ":", option.value())
-                             : option.name());
-  }
   return to;
 }
 
@@ -170,13 +186,33 @@ absl::Status CheckMeta(const v1::Pod& pod) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> ParseDnsPolicy(const std::string& word) {
-  if (word == "None") return true;
-  if (word.empty() || word == "Default" || word == "ClusterFirst") return false;
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "spec.dnsPolicy: unknown value \"%s\"; one of \"Default\", "
-      "\"ClusterFirst\", \"None\" is wanted",
-      word));
+absl::Status CheckDnsOptions(const v1::PodDNSConfig& dns) {
+  for (int i = 0; i < dns.options_size(); ++i) {
+    const std::string& name = dns.options(i).name();
+    if (!name.empty() && name.find(':') == std::string::npos) continue;
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "spec.dnsConfig.options[%d].name: \"%s\" must be a word without ':'", i,
+        name));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NetworksFromProto(const v1::PodSpec& from, PodSpec& to) {
+  to.host_network = from.host_network();
+  to.networks = Strings(from.networks());
+  for (const v1::NetworkAttachment& one : from.network_attachments()) {
+    to.attachments.push_back(AttachmentFromProto(one));
+  }
+  for (const v1::HostAlias& alias : from.host_aliases()) {
+    to.host_aliases.push_back({alias.ip(), Strings(alias.hostnames())});
+  }
+  if (!from.dns_policy().empty()) {
+    ASSIGN_OR_RETURN(to.dns_policy, ParseWord(kDnsPolicies, from.dns_policy(),
+                                              "spec.dnsPolicy"));
+  }
+  RETURN_IF_ERROR(CheckDnsOptions(from.dns_config()));
+  to.dns = DnsFromProto(from.dns_config());
+  return absl::OkStatus();
 }
 
 absl::Status SpecFromProto(const v1::PodSpec& from, PodSpec& to) {
@@ -195,19 +231,45 @@ absl::Status SpecFromProto(const v1::PodSpec& from, PodSpec& to) {
                                "spec.restartPolicy"));
   }
   to.hostname = from.hostname().empty() ? to.name : from.hostname();
-  to.host_network = from.host_network();
+  to.subdomain = from.subdomain();
   if (from.has_termination_grace_period_seconds()) {
     to.termination_grace =
         absl::Seconds(from.termination_grace_period_seconds());
   }
-  ASSIGN_OR_RETURN(to.dns_none, ParseDnsPolicy(from.dns_policy()));
-  ASSIGN_OR_RETURN(to.dns, DnsFromProto(from.dns_config()));
   to.root_image = from.root_image();
-  to.networks = Strings(from.networks());
-  return absl::OkStatus();
+  return NetworksFromProto(from, to);
 }
 
 }  // namespace
+
+// resolv.conf(5) writes an option as "name" or "name:value".
+v1::PodDNSConfig DnsToProto(const DnsConfig& from) {
+  v1::PodDNSConfig to;
+  SetStrings(from.nameservers, to.mutable_nameservers());
+  SetStrings(from.search, to.mutable_searches());
+  to.set_domain(from.domain);
+  for (const std::string& option : from.options) {
+    std::pair<std::string, std::string> parts =
+        absl::StrSplit(option, absl::MaxSplits(':', 1));
+    v1::PodDNSConfigOption* out = to.add_options();
+    out->set_name(parts.first);
+    if (option.size() > parts.first.size()) out->set_value(parts.second);
+  }
+  return to;
+}
+
+DnsConfig DnsFromProto(const v1::PodDNSConfig& from) {
+  DnsConfig to;
+  to.nameservers = Strings(from.nameservers());
+  to.search = Strings(from.searches());
+  to.domain = from.domain();
+  for (const v1::PodDNSConfigOption& option : from.options()) {
+    to.options.push_back(option.has_value()
+                             ? absl::StrCat(option.name(), ":", option.value())
+                             : option.name());
+  }
+  return to;
+}
 
 void SpecToProto(const PodSpec& from, v1::PodSpec* to) {
   for (const ContainerSpec& container : from.containers) {
@@ -215,13 +277,11 @@ void SpecToProto(const PodSpec& from, v1::PodSpec* to) {
   }
   to->set_restart_policy(WordOf(kRestartPolicies, from.restart_policy));
   to->set_hostname(from.hostname);
-  to->set_host_network(from.host_network);
+  to->set_subdomain(from.subdomain);
   to->set_termination_grace_period_seconds(
       absl::ToInt64Seconds(from.termination_grace));
-  to->set_dns_policy(from.dns_none ? "None" : "Default");
-  DnsToProto(from.dns, to);
+  NetworksToProto(from, to);
   to->set_root_image(from.root_image);
-  SetStrings(from.networks, to->mutable_networks());
 }
 
 absl::StatusOr<PodSpec> PodSpecFromProto(const v1::Pod& pod) {

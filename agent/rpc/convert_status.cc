@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -103,9 +104,26 @@ void AppToProto(const AppState& from, v1::ContainerStatus* to) {
   to->set_started(from.started);
 }
 
+// When the pod became ready, or ceased to be: the last of the changes that are
+// on record. Nobody stores it.
+absl::Time ReadySince(const Pod& pod) {
+  absl::Time since = std::max(pod.created_at, pod.status.started_at);
+  if (pod.status.finished_at >= pod.status.started_at) {
+    since = std::max(since, pod.status.finished_at);
+  }
+  for (const AppState& app : pod.status.apps) {
+    since = std::max(
+        since, IsReady(app) ? app.status.started_at : app.status.finished_at);
+  }
+  return since;
+}
+
 // The "Ready" condition, as kubelet words it.
 void ReadyToProto(const Pod& pod, v1::PodCondition* ready) {
   ready->set_type("Ready");
+  if (absl::Time since = ReadySince(pod); since != absl::InfinitePast()) {
+    *ready->mutable_last_transition_time() = TimeToProto(since);
+  }
   ready->set_status("False");
   std::string phase = PodPhase(pod);
   if (phase == "Succeeded") {
@@ -140,12 +158,41 @@ void InterfacesToProto(const std::vector<InterfaceStatus>& from,
     SetStrings(interface.addresses, out->mutable_addresses());
     SetStrings(interface.gateways, out->mutable_gateways());
     out->set_host_name(interface.host_ifname);
+    out->set_mtu(interface.mtu);
+    for (const Route& route : interface.routes) {
+      v1::PodRoute* to_route = out->add_routes();
+      to_route->set_destination(route.destination);
+      to_route->set_gateway(route.gateway);
+    }
+    if (!(interface.dns == DnsConfig())) {
+      *out->mutable_dns() = DnsToProto(interface.dns);
+    }
     for (const std::string& address : interface.addresses) {
       std::vector<std::string> parts = absl::StrSplit(address, '/');
       to->add_pod_ips()->set_ip(parts[0]);
     }
   }
+}
+
+// What follows from where the pod is in the network.
+void AddressesToProto(const Pod& pod, v1::PodStatus* to) {
+  const PodStatus& from = pod.status;
+  InterfacesToProto(from.interfaces, to);
+  to->set_host_ip(from.host_ip);
+  bool host = UsesHostNetwork(pod.spec) && from.interfaces.empty() &&
+              from.state == PodState::kRunning;
+  if (host && !from.host_ip.empty()) to->add_pod_ips()->set_ip(from.host_ip);
   if (to->pod_ips_size() > 0) to->set_pod_ip(to->pod_ips(0).ip());
+  if (!(from.dns == DnsConfig())) *to->mutable_dns() = DnsToProto(from.dns);
+  if (from.interfaces.empty()) return;
+  for (const HostPort& port : HostPorts(pod.spec)) {
+    v1::PortMapping* out = to->add_port_mappings();
+    out->set_host_ip(port.host_ip);
+    out->set_host_port(port.host_port);
+    out->set_container_port(port.container_port);
+    out->set_protocol(port.protocol);
+    out->set_container(port.container);
+  }
 }
 
 void ExitToProto(const PodExit& from, v1::MachineExit* to) {
@@ -203,6 +250,11 @@ InterfaceStatus InterfaceFromProto(const v1::PodInterface& from) {
   to.host_ifname = from.host_name();
   to.addresses = Strings(from.addresses());
   to.gateways = Strings(from.gateways());
+  to.mtu = from.mtu();
+  for (const v1::PodRoute& route : from.routes()) {
+    to.routes.push_back({route.destination(), route.gateway()});
+  }
+  to.dns = DnsFromProto(from.dns());
   return to;
 }
 
@@ -236,7 +288,7 @@ void StatusToProto(const Pod& pod, v1::PodStatus* to) {
     *to->mutable_finish_time() = TimeToProto(from.finished_at);
   }
   if (from.exit) ExitToProto(*from.exit, to->mutable_machine_exit());
-  InterfacesToProto(from.interfaces, to);
+  AddressesToProto(pod, to);
   for (const AppState& app : from.apps) {
     AppToProto(app, to->add_container_statuses());
   }
@@ -271,6 +323,8 @@ absl::Status StatusFromProto(const v1::PodStatus& from, PodStatus& to) {
   for (const v1::PodInterface& interface : from.interfaces()) {
     to.interfaces.push_back(InterfaceFromProto(interface));
   }
+  to.host_ip = from.host_ip();
+  to.dns = DnsFromProto(from.dns());
   for (const v1::ContainerStatus& app : from.container_statuses()) {
     to.apps.push_back(AppFromProto(app));
   }

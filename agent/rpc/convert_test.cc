@@ -34,7 +34,8 @@ ContainerSpec FullContainer() {
   container.args = {"daemon off;", ""};
   container.working_dir = "/srv";
   container.env = {{"A", "1"}, {"A", ""}};
-  container.ports = {{"http", 80, "TCP"}, {"dns", 53, "UDP"}};
+  container.ports = {{"http", 80, "TCP", 8080, "192.0.2.1"},
+                     {"dns", 53, "UDP"}};
   SecurityContext& security = container.security;
   security.run_as_user = 0;
   security.run_as_group = 7;
@@ -96,7 +97,17 @@ PodSpec FullSpec() {
   spec.hostname = "till";
   spec.host_network = true;
   spec.termination_grace = absl::Seconds(0);
-  spec.dns_none = true;
+  spec.dns_policy = DnsPolicy::kNone;
+  spec.dns.domain = "corp.example";
+  spec.subdomain = "shop";
+  spec.host_aliases = {{"192.0.2.9", {"db", "db.example"}}};
+  spec.attachments = {{.name = "a",
+                       .interface = "front",
+                       .ips = {"10.1.2.3/24"},
+                       .mac = "02:00:00:00:00:01",
+                       .aliases = {"x"},
+                       .host_interface = "up7",
+                       .systemd_names = true}};
   spec.dns.nameservers = {"192.0.2.1"};
   spec.dns.search = {"example.org"};
   spec.dns.options = {"ndots:2", "edns0", "empty:"};
@@ -123,6 +134,8 @@ PodStatus FullStatus() {
   status.message = "message";
   status.started_at = At(10);
   status.finished_at = At(60);
+  status.host_ip = "192.0.2.1";
+  status.dns = FullSpec().dns;
   status.exit = FullExit();
   status.interfaces = {{"default",
                         "eth0",
@@ -130,6 +143,14 @@ PodStatus FullStatus() {
                         "ve-shop",
                         {"172.16.28.2/24", "fd00::2/64"},
                         {"172.16.28.1"}}};
+  InterfaceStatus& interface = status.interfaces[0];
+  interface.routes = {{"0.0.0.0/0", "172.16.28.1"}, {"10.0.0.0/8", ""}};
+  // A record must be readable whatever a plugin said.
+  interface.dns.options = {":odd", "ndots:1"};
+  interface.dns.nameservers = {"172.16.28.53"};
+  interface.dns.search = {"a.example"};
+  interface.dns.domain = "b.example";
+  interface.mtu = 1460;
   status.apps = {App("web", Running()), App("side", Waiting()),
                  App("job", Terminated())};
   status.start_phases = {{"image", absl::Milliseconds(1)},
@@ -192,12 +213,9 @@ TEST(ConvertTest, ToProtoSetsEveryFieldOfTheApi) {
   EXPECT_THAT(unset, UnorderedElementsAre(
                          // Not kept: it only decides about the request.
                          "spec.containers.image_pull_policy",
-                         // Nobody knows.
-                         "status.conditions.last_transition_time",
                          // The last state is always a terminated one.
                          "status.container_statuses.last_state.running",
                          "status.container_statuses.last_state.waiting",
-                         "status.host_ip",
                          // Measured by GetPod.
                          "status.usage"));
 }
@@ -215,6 +233,12 @@ TEST(ConvertTest, EverythingComesBack) {
 
   EXPECT_EQ(restored.spec.containers, FullSpec().containers);
   EXPECT_EQ(restored.spec.dns, FullSpec().dns);
+  EXPECT_EQ(restored.spec.attachments, FullSpec().attachments);
+  EXPECT_EQ(restored.spec.host_aliases, FullSpec().host_aliases);
+  EXPECT_EQ(restored.status.dns, FullStatus().dns);
+  EXPECT_EQ(restored.status.interfaces[0].dns, FullStatus().interfaces[0].dns);
+  EXPECT_EQ(restored.status.interfaces[0].routes,
+            FullStatus().interfaces[0].routes);
   EXPECT_EQ(restored.spec.termination_grace, absl::ZeroDuration());
   EXPECT_EQ(restored.created_at, At(0));
   EXPECT_EQ(restored.status.exit->kind, PodExit::Kind::kSignaled);
@@ -280,6 +304,32 @@ TEST(ConvertTest, ComputesAddressesAndLeftovers) {
   EXPECT_EQ(proto.api_version(), "v1");
   EXPECT_EQ(proto.kind(), "Pod");
   EXPECT_EQ(proto.metadata().namespace_(), "default");
+}
+
+TEST(ConvertTest, PodOfTheNodesNetworkHasItsAddress) {
+  Pod pod = FullPod();
+  pod.status.interfaces.clear();
+  EXPECT_EQ(ToProto(pod).status().pod_ip(), "192.0.2.1");
+  EXPECT_EQ(ToProto(pod).status().pod_ips_size(), 1);
+  EXPECT_EQ(ToProto(pod).status().port_mappings_size(), 0);
+  pod.status.state = PodState::kExited;
+  EXPECT_EQ(ToProto(pod).status().pod_ip(), "");
+  EXPECT_EQ(ToProto(pod).status().host_ip(), "192.0.2.1");
+}
+
+TEST(ConvertTest, ReadySinceTheLastChange) {
+  Pod pod = FullPod();
+  pod.status.finished_at = absl::InfinitePast();
+  pod.status.apps = {App("web", Running())};  // since 40
+  auto since = [&] {
+    return TimeFromProto(
+        ToProto(pod).status().conditions(0).last_transition_time());
+  };
+  EXPECT_EQ(since(), At(40));
+  pod.status.apps.push_back(App("job", Terminated()));  // at 30
+  EXPECT_EQ(since(), At(40));
+  pod.status.finished_at = At(60);
+  EXPECT_EQ(since(), At(60));
 }
 
 TEST(ConvertTest, ReadyWhenRunningWithAllApps) {
@@ -357,7 +407,7 @@ TEST(PodSpecFromProtoTest, FillsInDefaults) {
   EXPECT_EQ(spec.restart_policy, RestartPolicy::kAlways);
   EXPECT_EQ(spec.termination_grace, absl::Seconds(30));
   EXPECT_EQ(spec.containers[0].ports[0].protocol, "TCP");
-  EXPECT_FALSE(spec.dns_none);
+  EXPECT_EQ(spec.dns_policy, DnsPolicy::kDefault);
   EXPECT_TRUE(spec.networks.empty());
 }
 

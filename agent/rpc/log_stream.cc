@@ -101,7 +101,9 @@ absl::Status StreamLogs(PodManager& manager, const LogReadFunction& read_logs,
   // send what waits for company, and to see that the client is gone.
   absl::Status read = read_logs(
       options, [&](const LogEntry& entry) { return lines.Add(entry); },
-      [&] { return !lines.Flush() || manager.LogEnded(request.pod()); });
+      [&] {
+        return !lines.Flush() || manager.LogEnded(request.pod(), options.app);
+      });
   bool sent = lines.Flush();
   RETURN_IF_ERROR(read);
   return sent ? absl::OkStatus() : absl::CancelledError("the client is gone");

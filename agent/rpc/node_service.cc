@@ -67,6 +67,20 @@ class NodeService final : public v1::NodeService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status CollectGarbage(ServerContext*,
+                              const v1::CollectGarbageRequest* request,
+                              v1::CollectGarbageResponse* response) override {
+    for (const GarbageItem& item :
+         manager_.CollectGarbage(request->dry_run())) {
+      v1::GarbageItem* to = response->add_items();
+      to->set_kind(item.kind);
+      to->set_name(item.name);
+      to->set_reason(item.reason);
+      to->set_error(std::string(item.outcome.message()));
+    }
+    return grpc::Status::OK;
+  }
+
  private:
   const NodeServiceOptions options_;
   PodManager& manager_;

@@ -15,6 +15,7 @@
 #include "agent/rpc/grpc_status.h"
 #include "agent/rpc/log_stream.h"
 #include "agent/rpc/page.h"
+#include "agent/rpc/port_forward_stream.h"
 #include "agent/rpc/validate.h"
 #include "agent/rpc/watch_stream.h"
 #include "davit/v1/pod_service.grpc.pb.h"
@@ -68,10 +69,12 @@ absl::StatusOr<PageToken> ParsePageToken(const std::string& text) {
 }
 
 // Unary calls block a thread of gRPC's pool each, as the calls of PodManager
-// do. Exec alone uses the callback API: only there may a call end while a read
-// of the client's next message is under way.
-class PodService final
-    : public v1::PodService::WithCallbackMethod_Exec<v1::PodService::Service> {
+// do. Exec and PortForward use the callback API: only there may a call end
+// while a read of the client's next message is under way.
+using ServiceBase = v1::PodService::WithCallbackMethod_Exec<
+    v1::PodService::WithCallbackMethod_PortForward<v1::PodService::Service>>;
+
+class PodService final : public ServiceBase {
  public:
   PodService(PodManager* manager, LogReadFunction read_logs)
       : manager_(*manager),
@@ -152,6 +155,11 @@ class PodService final
   grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>* Exec(
       CallbackServerContext*) override {
     return NewExecStream(&manager_);
+  }
+
+  grpc::ServerBidiReactor<v1::PortForwardRequest, v1::PortForwardResponse>*
+  PortForward(CallbackServerContext*) override {
+    return NewPortForwardStream(&manager_);
   }
 
  private:

@@ -1,6 +1,5 @@
 #include "agent/rpc/validate.h"
 
-#include <arpa/inet.h>
 #include <sys/capability.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "agent/rpc/validate_internal.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/image/image_store.h"
 
@@ -24,7 +24,6 @@ namespace davit {
 namespace {
 
 constexpr size_t kMaxContainers = 64;
-constexpr size_t kMaxNetworks = 16;
 constexpr size_t kMaxLabels = 256;
 constexpr size_t kMaxAnnotationBytes = 256 << 10;  // as Kubernetes
 constexpr size_t kMaxEnv = 4096;
@@ -39,51 +38,9 @@ constexpr size_t kMaxReference = 512;
 constexpr int64_t kMaxId = INT32_MAX;  // as Kubernetes
 constexpr absl::Duration kMaxGrace = absl::Hours(24 * 366);
 
-template <typename... Args>
-absl::Status Fault(const std::string& path,
-                   const absl::FormatSpec<Args...>& format,
-                   const Args&... args) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": ", absl::StrFormat(format, args...)));
-}
-
-std::string Item(const std::string& path, size_t index) {
-  return absl::StrFormat("%s[%d]", path, index);
-}
-
-bool IsAlnum(char c) { return absl::ascii_isalnum(c); }
-bool IsLowerAlnum(char c) {
-  return absl::ascii_islower(c) || absl::ascii_isdigit(c);
-}
-
-// Begins and ends with an `edge` character, has only those and `inner` between.
-bool HasShape(absl::string_view text, size_t max, bool (*edge)(char),
-              absl::string_view inner) {
-  if (text.empty() || text.size() > max) return false;
-  if (!edge(text.front()) || !edge(text.back())) return false;
-  for (char c : text) {
-    if (!edge(c) && !absl::StrContains(inner, c)) return false;
-  }
-  return true;
-}
-
-absl::Status CheckDnsLabel(const std::string& path, const std::string& text) {
-  if (text.empty()) return Fault(path, "is required");
-  if (HasShape(text, 63, IsLowerAlnum, "-")) return absl::OkStatus();
-  return Fault(path,
-               "\"%s\" is not a DNS-1123 label (at most 63 of a-z, 0-9 and "
-               "'-', beginning and ending with a letter or digit)",
-               text);
-}
-
 absl::Status CheckNoNul(const std::string& path, const std::string& text) {
   if (!absl::StrContains(text, '\0')) return absl::OkStatus();
   return Fault(path, "must not contain a NUL byte");
-}
-
-absl::Status CheckCount(const std::string& path, size_t count, size_t max) {
-  if (count <= max) return absl::OkStatus();
-  return Fault(path, "%d entries are more than %d", count, max);
 }
 
 // Kubernetes' "qualified name": [DNS subdomain/]name.
@@ -213,6 +170,19 @@ bool IsPortName(absl::string_view name) {
   return false;
 }
 
+absl::Status CheckHostPort(const std::string& path, const ContainerPort& port) {
+  if (port.host_port < 0 || port.host_port > 65535) {
+    return Fault(path + ".hostPort", "%d is not between 1 and 65535",
+                 port.host_port);
+  }
+  if (port.host_ip.empty()) return absl::OkStatus();
+  if (port.host_port == 0) {
+    return Fault(path + ".hostIP", "needs a hostPort");
+  }
+  if (IsIpAddress(port.host_ip)) return absl::OkStatus();
+  return Fault(path + ".hostIP", "\"%s\" is not an IP address", port.host_ip);
+}
+
 absl::Status CheckPorts(const std::string& path,
                         const std::vector<ContainerPort>& ports) {
   RETURN_IF_ERROR(CheckCount(path, ports.size(), kMaxPorts));
@@ -231,6 +201,7 @@ absl::Status CheckPorts(const std::string& path,
                    "wanted",
                    port.protocol);
     }
+    RETURN_IF_ERROR(CheckHostPort(item, port));
     if (port.name.empty()) continue;
     if (!IsPortName(port.name)) {
       return Fault(item + ".name",
@@ -321,73 +292,36 @@ absl::Status CheckContainers(const PodSpec& spec) {
   return absl::OkStatus();
 }
 
-absl::Status CheckNetworks(const PodSpec& spec) {
-  const std::vector<std::string>& networks = spec.networks;
-  if (spec.host_network && !networks.empty()) {
-    return Fault("spec.networks", "must be empty with hostNetwork");
-  }
-  RETURN_IF_ERROR(CheckCount("spec.networks", networks.size(), kMaxNetworks));
-  std::unordered_set<std::string> seen;
-  for (size_t i = 0; i < networks.size(); ++i) {
-    std::string path = Item("spec.networks", i);
-    // The character set is that of the CNI specification, section 1.
-    if (!HasShape(networks[i].substr(0, 1), 1, IsAlnum, "") ||
-        !HasShape(networks[i] + "0", 256, IsAlnum, "-_.")) {
-      return Fault(path, "\"%s\" is not the name of a network", networks[i]);
-    }
-    if (networks[i] == "host") {
-      return Fault(path, "\"host\" is not a network; set spec.hostNetwork");
-    }
-    if (networks[i] == "none" && networks.size() > 1) {
-      return Fault(path, "\"none\" must stand alone");
-    }
-    if (!seen.insert(networks[i]).second) {
-      return Fault(path, "\"%s\" is joined twice", networks[i]);
-    }
-  }
-  return absl::OkStatus();
-}
-
-// No word of resolv.conf(5) may break its line or start another.
-absl::Status CheckDnsWords(const std::string& path,
-                           const std::vector<std::string>& words, size_t max) {
-  RETURN_IF_ERROR(CheckCount(path, words.size(), max));
-  for (size_t i = 0; i < words.size(); ++i) {
-    bool good = !words[i].empty() && words[i].size() <= 255;
-    for (unsigned char c : words[i]) good = good && absl::ascii_isgraph(c);
-    if (!good) {
-      return Fault(Item(path, i), "\"%s\" is not a word of resolv.conf",
-                   words[i]);
-    }
-  }
-  return absl::OkStatus();
-}
-
-bool IsIpAddress(const std::string& text) {
-  in6_addr address;
-  return inet_pton(AF_INET, text.c_str(), &address) == 1 ||
-         inet_pton(AF_INET6, text.c_str(), &address) == 1;
-}
-
-absl::Status CheckDns(const PodSpec& spec) {
-  if (spec.dns_none && spec.dns.nameservers.empty()) {
-    return Fault("spec.dnsConfig.nameservers",
-                 "at least one is needed with dnsPolicy \"None\"");
-  }
-  const std::string path = "spec.dnsConfig";
-  RETURN_IF_ERROR(
-      CheckDnsWords(path + ".nameservers", spec.dns.nameservers, 3));
-  for (size_t i = 0; i < spec.dns.nameservers.size(); ++i) {
-    if (!IsIpAddress(spec.dns.nameservers[i])) {
-      return Fault(Item(path + ".nameservers", i),
-                   "\"%s\" is not an IP address", spec.dns.nameservers[i]);
-    }
-  }
-  RETURN_IF_ERROR(CheckDnsWords(path + ".searches", spec.dns.search, 32));
-  return CheckDnsWords(path + ".options", spec.dns.options, 32);
-}
-
 }  // namespace
+
+bool IsAlnum(char c) { return absl::ascii_isalnum(c); }
+bool IsLowerAlnum(char c) {
+  return absl::ascii_islower(c) || absl::ascii_isdigit(c);
+}
+
+bool HasShape(absl::string_view text, size_t max, bool (*edge)(char),
+              absl::string_view inner) {
+  if (text.empty() || text.size() > max) return false;
+  if (!edge(text.front()) || !edge(text.back())) return false;
+  for (char c : text) {
+    if (!edge(c) && !absl::StrContains(inner, c)) return false;
+  }
+  return true;
+}
+
+absl::Status CheckDnsLabel(const std::string& path, const std::string& text) {
+  if (text.empty()) return Fault(path, "is required");
+  if (HasShape(text, 63, IsLowerAlnum, "-")) return absl::OkStatus();
+  return Fault(path,
+               "\"%s\" is not a DNS-1123 label (at most 63 of a-z, 0-9 and "
+               "'-', beginning and ending with a letter or digit)",
+               text);
+}
+
+absl::Status CheckCount(const std::string& path, size_t count, size_t max) {
+  if (count <= max) return absl::OkStatus();
+  return Fault(path, "%d entries are more than %d", count, max);
+}
 
 absl::Status ValidatePodSpec(const PodSpec& spec) {
   RETURN_IF_ERROR(CheckDnsLabel("metadata.name", spec.name));
@@ -405,8 +339,7 @@ absl::Status ValidatePodSpec(const PodSpec& spec) {
   if (!spec.root_image.empty()) {
     RETURN_IF_ERROR(CheckReference("spec.rootImage", spec.root_image));
   }
-  RETURN_IF_ERROR(CheckNetworks(spec));
-  return CheckDns(spec);
+  return ValidatePodNetwork(spec);
 }
 
 }  // namespace davit

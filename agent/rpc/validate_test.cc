@@ -145,8 +145,10 @@ TEST(ValidateTest, Spec) {
        "spec.networks[1]: \"../b\" is not the name of a network"},
       {[](auto& s, auto&) { s.networks = {""}; }, "spec.networks[0]: \"\""},
       {[](auto& s, auto&) { s.networks = {"-a"}; }, "spec.networks[0]: \"-a\""},
-      {[](auto& s, auto&) { s.networks = {"host"}; },
-       "spec.networks[0]: \"host\" is not a network; set spec.hostNetwork"},
+      {[](auto& s, auto&) {
+         s.networks = {"host", "a"};
+       },
+       "spec.networks[0]: \"host\" must stand alone"},
       {[](auto& s, auto&) {
          s.networks = {"a", "none"};
        },
@@ -157,7 +159,7 @@ TEST(ValidateTest, Spec) {
        "spec.networks[1]: \"a\" is joined twice"},
       {[](auto& s, auto&) { s.networks.resize(17, "a"); },
        "spec.networks: 17 entries are more than 16"},
-      {[](auto& s, auto&) { s.dns_none = true; },
+      {[](auto& s, auto&) { s.dns_policy = DnsPolicy::kNone; },
        "spec.dnsConfig.nameservers: at least one is needed"},
       {[](auto& s, auto&) {
          s.dns.nameservers = {"192.0.2.1", "ns1"};
@@ -169,6 +171,125 @@ TEST(ValidateTest, Spec) {
        "spec.dnsConfig.searches[0]: \"a\nname"},
       {[](auto& s, auto&) { s.dns.options = {"a b"}; },
        "spec.dnsConfig.options[0]: \"a b\""},
+  });
+}
+
+TEST(ValidateTest, AcceptsNetworksWithRequests) {
+  PodSpec spec = GoodSpec();
+  spec.networks.clear();
+  spec.attachments = {{.name = "a",
+                       .interface = "front-15-bytes.",
+                       .ips = {"10.1.2.3", "fd00::2/64"},
+                       .mac = "02:00:00:00:00:fF",
+                       .aliases = {"db"}},
+                      {.name = "b", .systemd_names = true},
+                      {.name = "c", .host_interface = "ve-x"}};
+  spec.containers[0].ports = {{"", 80, "TCP", 8080, "::1"},
+                              {"", 80, "UDP", 8080, ""}};
+  spec.annotations["kubernetes.io/egress-bandwidth"] = "1M";
+  spec.host_aliases = {{"::1", {"a.b"}}};
+  spec.subdomain = "shop";
+  EXPECT_THAT(ValidatePodSpec(spec), IsOk());
+  spec = GoodSpec();
+  spec.networks = {"host"};
+  spec.containers[0].ports = {{"", 80, "TCP", 80, ""}};
+  EXPECT_THAT(ValidatePodSpec(spec), IsOk());
+}
+
+// Makes the first attachment what `change` says.
+std::function<void(PodSpec&, ContainerSpec&)> Attach(
+    const std::function<void(NetworkAttachment&)>& change) {
+  return [change](PodSpec& spec, ContainerSpec&) {
+    spec.networks.clear();
+    spec.attachments = {{.name = "a"}};
+    change(spec.attachments[0]);
+  };
+}
+
+TEST(ValidateTest, Attachments) {
+  const std::string first = "spec.networkAttachments[0]";
+  ExpectFaults({
+      {[](auto& s, auto&) { s.attachments = {{.name = "a"}}; },
+       "spec.networkAttachments: must be empty when spec.networks is given"},
+      {Attach([](auto& a) { a.name = "host"; }),
+       first + ".name: \"host\" is not a network"},
+      {Attach([](auto& a) { a.name = ""; }), first + ".name: \"\" is not"},
+      {Attach([](auto& a) { a.interface = "sixteen-bytes-xx"; }),
+       first + ".interface: \"sixteen"},
+      {Attach([](auto& a) { a.interface = "lo"; }), first + ".interface: \"lo"},
+      {Attach([](auto& a) { a.host_interface = "a/b"; }),
+       first + ".hostInterface: \"a/b\""},
+      {Attach([](auto& a) {
+         a.systemd_names = true;
+         a.interface = "x";
+       }),
+       first + ".systemdNames: interface and hostInterface must be empty"},
+      {Attach([](auto& a) { a.ips = {"10.1.2.3/33"}; }),
+       first + ".ips[0]: \"10.1.2.3/33\" is not an IP address"},
+      {Attach([](auto& a) { a.ips = {"10.1.2.3/"}; }), first + ".ips[0]"},
+      {Attach([](auto& a) { a.ips = {"10.1.2.3/-1"}; }), first + ".ips[0]"},
+      {Attach([](auto& a) { a.mac = "02-00-00-00-00-01"; }),
+       first + ".mac: \"02-00-00-00-00-01\" is not a MAC address"},
+      {Attach([](auto& a) { a.mac = "03:00:00:00:00:01"; }),
+       first + ".mac: \"03:00:00:00:00:01\" is not the address of a single"},
+      {Attach([](auto& a) { a.aliases = {"a b"}; }), first + ".aliases[0]"},
+      {[](auto& s, auto&) {
+         s.networks.clear();
+         s.attachments = {{.name = "a", .interface = "eth1"}, {.name = "b"}};
+       },
+       "spec.networkAttachments[1].interface: \"eth1\" is used twice"},
+  });
+}
+
+TEST(ValidateTest, PortsBandwidthAndHosts) {
+  const std::string port = "spec.containers[0].ports[0]";
+  ExpectFaults({
+      {[](auto&, auto& c) {
+         c.ports = {{"", 80, "TCP", 65536, ""}};
+       },
+       port + ".hostPort: 65536 is not between"},
+      {[](auto&, auto& c) {
+         c.ports = {{"", 80, "TCP", 0, "::1"}};
+       },
+       port + ".hostIP: needs a hostPort"},
+      {[](auto&, auto& c) {
+         c.ports = {{"", 80, "TCP", 80, "here"}};
+       },
+       port + ".hostIP: \"here\" is not an IP address"},
+      {[](auto&, auto& c) {
+         c.ports = {{"", 80, "TCP", 8080, ""}, {"", 81, "TCP", 8080, "::1"}};
+       },
+       "spec.containers[0].ports[1].hostPort: 8080/TCP is taken by "
+       "spec.containers[0].ports[0].hostPort"},
+      {[](auto& s, auto& c) {
+         s.networks = {"none"};
+         c.ports = {{"", 80, "TCP", 8080, ""}};
+       },
+       port + ".hostPort: a pod without a network has no port maps"},
+      {[](auto& s, auto& c) {
+         s.networks = {"host"};
+         c.ports = {{"", 80, "TCP", 8080, ""}};
+       },
+       "spec.containers[].ports[].hostPort: 8080 must be the containerPort, "
+       "80"},
+      {[](auto& s, auto&) {
+         s.annotations["kubernetes.io/ingress-bandwidth"] = "fast";
+       },
+       "metadata.annotations[\"kubernetes.io/ingress-bandwidth\"]: \"fast\" is "
+       "not a quantity"},
+      {[](auto& s, auto&) {
+         s.host_aliases = {{"db", {"x"}}};
+       },
+       "spec.hostAliases[0].ip: \"db\" is not an IP address"},
+      {[](auto& s, auto&) {
+         s.host_aliases = {{"::1", {}}};
+       },
+       "spec.hostAliases[0].hostnames: at least one is needed"},
+      {[](auto& s, auto&) {
+         s.host_aliases = {{"::1", {"a\n::2"}}};
+       },
+       "spec.hostAliases[0].hostnames[0]: \"a\n::2\" is not a DNS name"},
+      {[](auto& s, auto&) { s.subdomain = "a.b"; }, "spec.subdomain: \"a.b\""},
   });
 }
 

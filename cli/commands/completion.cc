@@ -45,6 +45,20 @@ std::vector<std::string> PodNames(Context& context, const std::string& prefix) {
   return names;
 }
 
+std::vector<std::string> NetworkNames(Context& context) {
+  v1::ListNetworksResponse response;
+  grpc::ClientContext rpc;
+  rpc.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(2));
+  std::vector<std::string> names;
+  if (!context.client().networks().ListNetworks(&rpc, {}, &response).ok()) {
+    return names;
+  }
+  for (const v1::Network& network : response.networks()) {
+    names.push_back(network.name());
+  }
+  return names;
+}
+
 std::vector<std::string> ImageNames(Context& context) {
   v1::ListImagesResponse response;
   grpc::ClientContext rpc;
@@ -118,6 +132,7 @@ std::vector<std::string> Values(Context& context, const CLI::App& command,
   if (before == "--image" || before == "--root-image" || name == "rm") {
     return ImageNames(context);
   }
+  if (before == "--network" || before == "--net") return NetworkNames(context);
   if (before == "-c" || before == "--container" || before == "--app") {
     for (size_t i = 1; i + 2 < words.size(); ++i) {
       if (!absl::StartsWith(words[i], "-")) return AppNames(context, words[i]);
@@ -125,14 +140,18 @@ std::vector<std::string> Values(Context& context, const CLI::App& command,
     return {};
   }
   if (name == "completion") return {"bash", "zsh"};
-  if (name == "get" && words.size() == 2) return {"images", "pods"};
+  if (name == "get" && words.size() == 2) return {"images", "networks", "pods"};
   if (name == "get" && words.size() > 2 &&
       absl::StartsWith(words[1], "image")) {
     return ImageNames(context);
   }
-  if (name == "describe" && words.size() == 2) return {"pod"};
-  for (const char* takes_pods :
-       {"get", "describe", "logs", "exec", "start", "stop", "delete"}) {
+  if (name == "describe" && words.size() == 2) return {"network", "pod"};
+  if ((name == "get" || name == "describe") && words.size() > 2 &&
+      absl::StartsWith(words[1], "net")) {
+    return NetworkNames(context);
+  }
+  for (const char* takes_pods : {"get", "describe", "logs", "exec", "start",
+                                 "stop", "delete", "check", "port-forward"}) {
     if (name == takes_pods) return PodNames(context, "");
   }
   return {};

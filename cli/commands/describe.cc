@@ -1,11 +1,14 @@
-// davitctl describe pod NAME
+// davitctl describe pod|network NAME
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "cli/command.h"
@@ -27,6 +30,15 @@ void Line(std::ostream& out, int indent, absl::string_view key,
   out << std::string(indent, ' ')
       << absl::StrFormat("%-*s", 18 - indent, absl::StrCat(key, ":")) << value
       << "\n";
+}
+
+std::string OrNone(const std::string& text) {
+  return text.empty() ? "<none>" : text;
+}
+
+template <typename Repeated>
+std::string Joined(const Repeated& words) {
+  return absl::StrJoin(words, ",");
 }
 
 template <typename Map>
@@ -151,16 +163,81 @@ void PrintInterfaces(std::ostream& out, const v1::PodStatus& status) {
   for (const v1::PodInterface& i : status.interfaces()) {
     table.AddRow({absl::StrCat("  ", i.name()), i.network(),
                   absl::StrJoin(i.addresses(), ","),
-                  absl::StrJoin(i.gateways(), ","), i.mac(), i.host_name()});
+                  OrNone(Joined(i.gateways())), i.mac(),
+                  OrNone(i.host_name())});
   }
   table.Print(out);
 }
 
+void PrintRoutes(std::ostream& out, const v1::PodStatus& status) {
+  Table table({"  DESTINATION", "GATEWAY", "INTERFACE"});
+  for (const v1::PodInterface& interface : status.interfaces()) {
+    for (const v1::PodRoute& route : interface.routes()) {
+      // As ip-route(8): without a gateway the destination is on the link, but
+      // a plugin may leave it to the address's own.
+      std::string gateway = route.gateway();
+      if (gateway.empty() && interface.gateways_size() > 0) {
+        gateway = interface.gateways(0);
+      }
+      table.AddRow({absl::StrCat("  ", route.destination()),
+                    gateway.empty() ? "<link>" : gateway, interface.name()});
+    }
+  }
+  if (table.empty()) return;
+  out << "Routes:\n";
+  table.Print(out);
+}
+
+void PrintDns(std::ostream& out, const v1::PodStatus& status) {
+  if (!status.has_dns()) return;
+  const v1::PodDNSConfig& dns = status.dns();
+  std::vector<std::string> options;
+  for (const v1::PodDNSConfigOption& option : dns.options()) {
+    options.push_back(option.has_value()
+                          ? absl::StrCat(option.name(), ":", option.value())
+                          : option.name());
+  }
+  out << "DNS:\n";
+  Line(out, 2, "Nameservers", OrNone(Joined(dns.nameservers())));
+  if (!dns.domain().empty()) Line(out, 2, "Domain", dns.domain());
+  if (dns.searches_size() > 0) {
+    Line(out, 2, "Searches", absl::StrJoin(dns.searches(), " "));
+  }
+  if (!options.empty()) Line(out, 2, "Options", absl::StrJoin(options, " "));
+}
+
+void PrintPortMaps(std::ostream& out, const v1::PodStatus& status) {
+  if (status.port_mappings_size() == 0) return;
+  out << "Port Maps:\n";
+  Table table({"  NODE", "POD", "PROTOCOL", "CONTAINER"});
+  for (const v1::PortMapping& port : status.port_mappings()) {
+    std::string ip = port.host_ip();
+    if (ip.empty()) ip = "*";
+    if (absl::StrContains(ip, ':')) ip = absl::StrCat("[", ip, "]");
+    table.AddRow({absl::StrCat("  ", ip, ":", port.host_port()),
+                  absl::StrCat(port.container_port()), port.protocol(),
+                  port.container()});
+  }
+  table.Print(out);
+}
+
+void PrintNetwork(std::ostream& out, const v1::PodStatus& status) {
+  if (!status.host_ip().empty()) Line(out, 0, "Node", status.host_ip());
+  std::vector<std::string> ips;
+  for (const v1::PodIP& ip : status.pod_ips()) ips.push_back(ip.ip());
+  Line(out, 0, "IPs", OrNone(absl::StrJoin(ips, ", ")));
+  PrintInterfaces(out, status);
+  PrintRoutes(out, status);
+  PrintDns(out, status);
+  PrintPortMaps(out, status);
+}
+
 void PrintConditions(std::ostream& out, const v1::PodStatus& status) {
   out << "Conditions:\n";
-  Table table({"  TYPE", "STATUS", "REASON"});
+  Table table({"  TYPE", "STATUS", "SINCE", "REASON"});
   for (const v1::PodCondition& c : status.conditions()) {
-    table.AddRow({absl::StrCat("  ", c.type()), c.status(), c.reason()});
+    table.AddRow({absl::StrCat("  ", c.type()), c.status(),
+                  Stamp(c.last_transition_time()), c.reason()});
   }
   table.Print(out);
 }
@@ -179,7 +256,7 @@ void PrintTiming(std::ostream& out, const v1::PodStatus& status) {
   out << absl::StrFormat("  %-14s %9.1f ms\n", "total", total);
 }
 
-absl::StatusOr<int> DescribePod(Context& context, const std::string& name) {
+absl::Status DescribePod(Context& context, const std::string& name) {
   v1::GetPodRequest request;
   request.set_pod(name);
   v1::GetPodResponse response;
@@ -190,13 +267,75 @@ absl::StatusOr<int> DescribePod(Context& context, const std::string& name) {
   PrintHead(context.out, pod);
   PrintMachine(context.out, pod.status());
   PrintApps(context.out, pod);
-  PrintInterfaces(context.out, pod.status());
+  PrintNetwork(context.out, pod.status());
   PrintConditions(context.out, pod.status());
   PrintTiming(context.out, pod.status());
   for (const std::string& leftover : pod.status().leftovers()) {
     Line(context.out, 0, "Leftover", leftover);
   }
-  return 0;
+  return absl::OkStatus();
+}
+
+void PrintPlugins(std::ostream& out, const v1::GetNetworkResponse& network) {
+  out << "Plugins:\n";
+  Table table({"  TYPE", "PROGRAM", "CNI VERSIONS"});
+  for (const v1::NetworkPlugin& plugin : network.plugins()) {
+    table.AddRow({absl::StrCat("  ", plugin.type()), OrNone(plugin.path()),
+                  plugin.error().empty()
+                      ? Joined(plugin.versions())
+                      : absl::StrCat("error: ", plugin.error())});
+  }
+  table.Print(out);
+}
+
+void PrintPools(std::ostream& out, const v1::GetNetworkResponse& network) {
+  if (network.pools().empty()) return;
+  out << "Addresses:\n";
+  Table table({"  SUBNET", "USED", "FREE", "CAPACITY"});
+  for (const v1::AddressPool& pool : network.pools()) {
+    uint64_t free = pool.capacity() - std::min(pool.used(), pool.capacity());
+    table.AddRow({absl::StrCat("  ", pool.subnet()), absl::StrCat(pool.used()),
+                  absl::StrCat(free), absl::StrCat(pool.capacity())});
+  }
+  table.Print(out);
+}
+
+void PrintNetworkPods(std::ostream& out,
+                      const v1::GetNetworkResponse& network) {
+  out << "Pods:" << (network.pods().empty() ? "  <none>" : "") << "\n";
+  if (network.pods().empty()) return;
+  Table table({"  NAME", "UID"});
+  for (const v1::NetworkPod& pod : network.pods()) {
+    table.AddRow({absl::StrCat("  ", OrNone(pod.name())), pod.uid()});
+  }
+  table.Print(out);
+}
+
+absl::Status DescribeNetwork(Context& context, const std::string& name) {
+  v1::GetNetworkRequest request;
+  request.set_network(name);
+  v1::GetNetworkResponse response;
+  grpc::ClientContext rpc;
+  RETURN_IF_ERROR(context.client().ToStatus(
+      context.client().networks().GetNetwork(&rpc, request, &response)));
+  std::ostream& out = context.out;
+  const v1::Network& network = response.network();
+  Line(out, 0, "Name", network.name());
+  Line(out, 0, "File", network.file());
+  Line(out, 0, "CNI Version", network.cni_version());
+  std::string trouble = network.error().empty()
+                            ? response.status_error()
+                            : absl::StrCat("broken: ", network.error());
+  Line(out, 0, "Status", trouble.empty() ? "OK" : trouble);
+  PrintPlugins(out, response);
+  PrintPools(out, response);
+  PrintNetworkPods(out, response);
+  out << "Config:\n";
+  for (absl::string_view line :
+       absl::StrSplit(absl::StripSuffix(response.config(), "\n"), '\n')) {
+    out << "  " << line << "\n";
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int> Describe(Context& context,
@@ -208,14 +347,20 @@ absl::StatusOr<int> Describe(Context& context,
     names.insert(names.begin(), type.substr(slash + 1));
     type = type.substr(0, slash);
   }
-  if (type != "pod" && type != "pods" && type != "po") {
-    return LocalError(
-        absl::StrCat("cannot describe \"", type, "\": use pod NAME"));
+  bool network = type == "network" || type == "networks" || type == "net";
+  if (!network && type != "pod" && type != "pods" && type != "po") {
+    return LocalError(absl::StrCat("cannot describe \"", type,
+                                   "\": use pod NAME or network NAME"));
   }
-  if (names.empty()) return LocalError("which pod? use describe pod NAME");
+  if (names.empty()) {
+    const char* kind = network ? "network" : "pod";
+    return LocalError(
+        absl::StrCat("which ", kind, "? use describe ", kind, " NAME"));
+  }
   for (size_t i = 0; i < names.size(); ++i) {
     if (i > 0) context.out << "\n\n";
-    RETURN_IF_ERROR(DescribePod(context, names[i]));
+    RETURN_IF_ERROR(network ? DescribeNetwork(context, names[i])
+                            : DescribePod(context, names[i]));
   }
   return 0;
 }
@@ -224,9 +369,10 @@ absl::StatusOr<int> Describe(Context& context,
 
 void AddDescribeCommand(CLI::App& app, Context& context) {
   auto what = std::make_shared<std::vector<std::string>>();
-  CLI::App* describe =
-      app.add_subcommand("describe", "Show all there is to know of a pod");
-  describe->add_option("WHAT", *what, "pod NAME")->required();
+  CLI::App* describe = app.add_subcommand(
+      "describe", "Show all there is to know of a pod or network");
+  describe->add_option("WHAT", *what, "pod NAME... or network NAME...")
+      ->required();
   describe->callback([&context, what] {
     context.action = [&context, what] { return Describe(context, *what); };
   });

@@ -1,4 +1,4 @@
-// davitctl get pods|images
+// davitctl get pods|images|networks
 #include <algorithm>
 #include <map>
 #include <string>
@@ -234,6 +234,73 @@ absl::StatusOr<int> GetImagesCommand(Context& context, const GetFlags& flags,
   return 0;
 }
 
+absl::StatusOr<std::vector<v1::Network>> FetchNetworks(
+    Context& context, const std::vector<std::string>& names) {
+  v1::ListNetworksResponse response;
+  grpc::ClientContext rpc;
+  RETURN_IF_ERROR(context.client().ToStatus(
+      context.client().networks().ListNetworks(&rpc, {}, &response)));
+  if (names.empty()) {
+    return std::vector<v1::Network>(response.networks().begin(),
+                                    response.networks().end());
+  }
+  std::vector<v1::Network> networks;
+  for (const std::string& name : names) {
+    auto it = std::find_if(
+        response.networks().begin(), response.networks().end(),
+        [&](const v1::Network& network) { return network.name() == name; });
+    if (it == response.networks().end()) {
+      return context.client().ToStatus(
+          grpc::Status(grpc::StatusCode::NOT_FOUND,
+                       absl::StrCat("networks \"", name, "\" not found")));
+    }
+    networks.push_back(*it);
+  }
+  return networks;
+}
+
+void PrintNetworkTable(Context& context, const GetFlags& flags,
+                       const std::vector<v1::Network>& networks) {
+  bool wide = flags.output == "wide";
+  std::vector<std::string> header = {"NAME", "STATUS", "CNI VERSION",
+                                     "PLUGINS"};
+  if (wide) header.insert(header.end(), {"FILE", "ERROR"});
+  Table table(header);
+  for (const v1::Network& network : networks) {
+    // A file that cannot be read may have no name but its own.
+    std::vector<std::string> row = {
+        network.name().empty() ? "<none>" : network.name(),
+        network.error().empty() ? "OK" : "Broken", network.cni_version(),
+        absl::StrJoin(network.plugins(), ",")};
+    if (wide) {
+      row.push_back(network.file());
+      row.push_back(network.error().empty() ? "<none>" : network.error());
+    }
+    table.AddRow(row);
+  }
+  table.Print(context.out, !flags.no_headers);
+}
+
+absl::StatusOr<int> GetNetworksCommand(Context& context, const GetFlags& flags,
+                                       const std::vector<std::string>& names) {
+  if (flags.watch) return LocalError("networks cannot be watched");
+  ASSIGN_OR_RETURN(std::vector<v1::Network> networks,
+                   FetchNetworks(context, names));
+  if (flags.output == "json" || flags.output == "yaml") {
+    RETURN_IF_ERROR(
+        PrintObjects(context, flags.output, networks, names.size() == 1));
+  } else if (flags.output == "name") {
+    for (const v1::Network& network : networks) {
+      context.out << "network/" << network.name() << "\n";
+    }
+  } else if (networks.empty()) {
+    context.err << "No resources found.\n";
+  } else {
+    PrintNetworkTable(context, flags, networks);
+  }
+  return 0;
+}
+
 absl::StatusOr<int> Get(Context& context, const GetFlags& flags) {
   RETURN_IF_ERROR(CheckOutput(flags));
   // "get pods a b", "get pod/a pod/b".
@@ -256,17 +323,20 @@ absl::StatusOr<int> Get(Context& context, const GetFlags& flags) {
   if (type == "images" || type == "image") {
     return GetImagesCommand(context, flags, names);
   }
+  if (type == "networks" || type == "network" || type == "net") {
+    return GetNetworksCommand(context, flags, names);
+  }
   return LocalError(absl::StrCat("the agent doesn't have a resource type \"",
-                                 type, "\": use pods or images"));
+                                 type, "\": use pods, images or networks"));
 }
 
 }  // namespace
 
 void AddGetCommand(CLI::App& app, Context& context) {
   auto flags = std::make_shared<GetFlags>();
-  CLI::App* get = app.add_subcommand("get", "List pods or images");
+  CLI::App* get = app.add_subcommand("get", "List pods, images or networks");
   get->add_option("WHAT", flags->what,
-                  "pods [NAME...], images [NAME...], or pod/NAME")
+                  "pods, images or networks, each with [NAME...]; or pod/NAME")
       ->required();
   get->add_option("-o,--output", flags->output, "wide, json, yaml or name");
   get->add_option("-l,--selector", flags->selector,

@@ -6,6 +6,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
+#include "cli/net_flags.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit::cli {
@@ -14,8 +15,9 @@ namespace {
 struct RunFlags {
   std::string name, image, restart = "Always", root_image, working_dir;
   std::string hostname;
-  std::vector<std::string> env, labels, networks, command_line;
-  std::vector<int> ports;
+  std::string subdomain;
+  std::vector<std::string> env, labels, annotations, networks, command_line;
+  std::vector<std::string> ports, dns, dns_searches, dns_options, add_hosts;
   bool command = false, host_network = false, privileged = false;
   bool create_only = false;
 };
@@ -41,9 +43,38 @@ absl::Status FillApp(const RunFlags& flags, v1::Container* app) {
     variable->set_name(pair.first);
     variable->set_value(pair.second);
   }
-  for (int port : flags.ports) app->add_ports()->set_container_port(port);
+  for (const std::string& port : flags.ports) {
+    RETURN_IF_ERROR(AddPort(port, app));
+  }
   if (flags.privileged) {
     app->mutable_security_context()->set_privileged(true);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FillNetwork(const RunFlags& flags, v1::PodSpec* spec) {
+  spec->set_hostname(flags.hostname);
+  spec->set_subdomain(flags.subdomain);
+  spec->set_host_network(flags.host_network);
+  RETURN_IF_ERROR(AddNetworks(flags.networks, spec));
+  for (const std::string& host : flags.add_hosts) {
+    RETURN_IF_ERROR(AddHost(host, spec));
+  }
+  if (flags.dns.empty() && flags.dns_searches.empty() &&
+      flags.dns_options.empty()) {
+    return absl::OkStatus();
+  }
+  // As with docker: who names servers wants no others.
+  if (!flags.dns.empty()) spec->set_dns_policy("None");
+  v1::PodDNSConfig* dns = spec->mutable_dns_config();
+  dns->mutable_nameservers()->Add(flags.dns.begin(), flags.dns.end());
+  dns->mutable_searches()->Add(flags.dns_searches.begin(),
+                               flags.dns_searches.end());
+  for (const std::string& text : flags.dns_options) {
+    v1::PodDNSConfigOption* option = dns->add_options();
+    size_t colon = text.find(':');
+    option->set_name(text.substr(0, colon));
+    if (colon != text.npos) option->set_value(text.substr(colon + 1));
   }
   return absl::OkStatus();
 }
@@ -57,12 +88,14 @@ absl::StatusOr<v1::Pod> BuildPod(const RunFlags& flags) {
     ASSIGN_OR_RETURN(auto pair, SplitPair("--labels", text));
     (*pod.mutable_metadata()->mutable_labels())[pair.first] = pair.second;
   }
+  for (const std::string& text : flags.annotations) {
+    ASSIGN_OR_RETURN(auto pair, SplitPair("--annotations", text));
+    (*pod.mutable_metadata()->mutable_annotations())[pair.first] = pair.second;
+  }
   v1::PodSpec* spec = pod.mutable_spec();
   spec->set_restart_policy(flags.restart);
-  spec->set_hostname(flags.hostname);
-  spec->set_host_network(flags.host_network);
   spec->set_root_image(flags.root_image);
-  spec->mutable_networks()->Add(flags.networks.begin(), flags.networks.end());
+  RETURN_IF_ERROR(FillNetwork(flags, spec));
   if (flags.image.empty() && flags.root_image.empty()) {
     return LocalError("required: --image, or --root-image for a machine");
   }
@@ -70,6 +103,8 @@ absl::StatusOr<v1::Pod> BuildPod(const RunFlags& flags) {
     RETURN_IF_ERROR(FillApp(flags, spec->add_containers()));
   } else if (!flags.command_line.empty()) {
     return LocalError("a command needs an app: give --image");
+  } else if (!flags.ports.empty()) {
+    return LocalError("--port needs an app: give --image");
   }
   return pod;
 }
@@ -94,6 +129,37 @@ absl::StatusOr<int> Run(Context& context, const RunFlags& flags) {
   return 0;
 }
 
+void AddNetworkFlags(CLI::App* run, RunFlags& flags) {
+  run->add_option("--network,--net", flags.networks,
+                  "networks to join as eth0, eth1, ..., comma-separated or "
+                  "repeated, with arguments after a colon: "
+                  "a,b:ips=10.1.2.3,mac=02:00:00:00:00:01; also alias=, "
+                  "interface=, host-interface=, systemd-names=true; \"none\" "
+                  "for none, \"host\" for the node's own")
+      ->allow_extra_args(false);
+  run->add_flag("--host-network", flags.host_network,
+                "join the node's own network");
+  run->add_option("--port,-p", flags.ports,
+                  "a port that the app serves; with a port of the node that "
+                  "leads to it: [[HOST_IP:]HOST_PORT:]PORT[/tcp|udp|sctp], "
+                  "repeatable")
+      ->allow_extra_args(false);
+  run->add_option("--hostname", flags.hostname, "default: the pod's name");
+  run->add_option("--subdomain", flags.subdomain,
+                  "the pod is also HOSTNAME.SUBDOMAIN in its /etc/hosts");
+  run->add_option("--dns", flags.dns,
+                  "a name server instead of the network's or the node's, "
+                  "repeatable")
+      ->allow_extra_args(false);
+  run->add_option("--dns-search", flags.dns_searches, "a search domain")
+      ->allow_extra_args(false);
+  run->add_option("--dns-option", flags.dns_options, "NAME or NAME:VALUE")
+      ->allow_extra_args(false);
+  run->add_option("--add-host", flags.add_hosts,
+                  "NAME:IP, a line for the pod's /etc/hosts, repeatable")
+      ->allow_extra_args(false);
+}
+
 }  // namespace
 
 void AddRunCommand(CLI::App& app, Context& context) {
@@ -111,15 +177,9 @@ void AddRunCommand(CLI::App& app, Context& context) {
       ->allow_extra_args(false);
   run->add_option("--restart", flags->restart, "Always, OnFailure or Never")
       ->capture_default_str();
-  run->add_option("--network", flags->networks,
-                  "networks to join, comma-separated; \"none\" for none")
-      ->delimiter(',')
+  run->add_option("--annotations", flags->annotations, "KEY=VALUE, repeatable")
       ->allow_extra_args(false);
-  run->add_flag("--host-network", flags->host_network,
-                "join the node's own network");
-  run->add_option("--port", flags->ports, "a port that the app serves")
-      ->allow_extra_args(false);
-  run->add_option("--hostname", flags->hostname, "default: the pod's name");
+  AddNetworkFlags(run, *flags);
   run->add_option("--workdir,-w", flags->working_dir, "working directory");
   run->add_flag("--privileged", flags->privileged,
                 "all capabilities that the pod has");

@@ -34,11 +34,18 @@ def davit_cc_binary(name, copts = [], static = False, linkopts = [], **kwargs):
         **kwargs
     )
 
-def davit_cc_test(name, copts = [], deps = [], **kwargs):
+# What says of a test that it is not one of a unit's logic alone.
+_STAGE_TAGS = ["kernel", "e2e", "vm", "in_vm", "fuzz"]
+
+# A test without a tag of another stage gets "unit", so that deploy/test can
+# build each stage's tests only as they will run.
+def davit_cc_test(name, copts = [], deps = [], tags = [], **kwargs):
+    stages = [tag for tag in tags if tag in _STAGE_TAGS]
     native.cc_test(
         name = name,
         copts = _COPTS + copts,
         linkstatic = True,
+        tags = tags + ([] if stages else ["unit"]),
         deps = deps + ["@sys//:gmock", "@sys//:gtest", "//tests/support:gtest_main"],
         **kwargs
     )

@@ -47,7 +47,9 @@ image_publish() {
   mkdir -p "$DAVIT_IMAGES_CURRENT"
   ln -sfn "../$(basename "$file")" "$(as_new "$link")"
   mv -Tf "$(as_new "$link")" "$link"
+  # The key has no dash: "machine-*" would be "machine-trixie" as well.
   for old in "$DAVIT_IMAGES/$name"-*.tar; do
+    [[ ${old#"$DAVIT_IMAGES/$name"-} == *-* ]] && continue
     [ "$old" = "$file" ] || rm -f "$old"
   done
 }

@@ -1,7 +1,9 @@
 #include "net/cni/cache.h"
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "net/list_directory.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 
@@ -73,6 +75,30 @@ absl::StatusOr<CniCacheEntry> Decode(const std::string& text) {
   return entry;
 }
 
+constexpr size_t kUuidLength = 36;
+
+bool IsUuid(absl::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? text[i] != '-' : !absl::ascii_isxdigit(text[i])) return false;
+  }
+  return text.size() == kUuidLength;
+}
+
+// The parts of "<network>-<uuid>-<ifname>".
+std::optional<CniCacheKey> KeyFromFileName(absl::string_view name) {
+  for (size_t dash = name.find('-'); dash != absl::string_view::npos;
+       dash = name.find('-', dash + 1)) {
+    absl::string_view rest = name.substr(dash + 1);
+    if (rest.size() <= kUuidLength + 1 || rest[kUuidLength] != '-') continue;
+    if (!IsUuid(rest.substr(0, kUuidLength))) continue;
+    return CniCacheKey{std::string(name.substr(0, dash)),
+                       std::string(rest.substr(0, kUuidLength)),
+                       std::string(rest.substr(kUuidLength + 1))};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 absl::Status CniCache::Put(const CniCacheEntry& entry) const {
@@ -102,6 +128,25 @@ absl::StatusOr<CniCacheEntry> CniCache::Get(const std::string& network,
                      "\", interface \"", entry->attachment.ifname, "\""));
   }
   return entry;
+}
+
+absl::StatusOr<std::vector<CniCacheEntry>> CniCache::List(
+    std::vector<CniCacheKey>* broken) const {
+  ASSIGN_OR_RETURN(std::vector<std::string> names, ListDirectory(dir_));
+  std::vector<CniCacheEntry> entries;
+  for (const std::string& name : names) {
+    absl::StatusOr<std::string> text = ReadFile(absl::StrCat(dir_, "/", name));
+    if (absl::IsNotFound(text.status())) continue;  // removed meanwhile
+    absl::StatusOr<CniCacheEntry> entry =
+        text.ok() ? Decode(*text) : text.status();
+    if (entry.ok()) {
+      entries.push_back(*std::move(entry));
+      continue;
+    }
+    std::optional<CniCacheKey> key = KeyFromFileName(name);
+    if (broken != nullptr && key.has_value()) broken->push_back(*key);
+  }
+  return entries;
 }
 
 absl::Status CniCache::Remove(const std::string& network,

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +20,14 @@ struct CniCacheEntry {
   CniAttachment attachment;
   std::string config;             // the configuration list's text
   std::optional<CniJson> result;  // none: ADD had begun, nothing more is known
+};
+
+// What names an attachment.
+struct CniCacheKey {
+  std::string network;
+  std::string container_id;
+  std::string ifname;
+  bool operator==(const CniCacheKey&) const = default;
 };
 
 // The attachments of this node on disk, in the format of Go's libcni
@@ -44,6 +53,12 @@ class CniCache {
   absl::StatusOr<CniCacheEntry> Get(const std::string& network,
                                     const std::string& container_id,
                                     const std::string& ifname) const;
+
+  // All attachments whose files can be read, in order of the files' names.
+  // Those of broken files go to `broken` (unless null) as far as the file's
+  // name tells: containers whose id is a UUID, as our pods' are.
+  absl::StatusOr<std::vector<CniCacheEntry>> List(
+      std::vector<CniCacheKey>* broken = nullptr) const;
 
   // OK if there is no entry. May come back after a power failure, so what
   // follows from an entry must be repeatable, as DEL is.

@@ -140,5 +140,27 @@ TEST_F(CniCacheTest, WhatIsNoEntryOfOursIsDataLoss) {
   }
 }
 
+TEST_F(CniCacheTest, ListsEntriesAndNamesBrokenOnes) {
+  std::vector<CniCacheKey> broken;
+  EXPECT_THAT(*cache_.List(&broken), ::testing::IsEmpty()) << "no directory";
+  CniCacheEntry entry = Entry();
+  entry.attachment.container_id = "b";
+  ASSERT_THAT(cache_.Put(entry), IsOk());
+  entry.attachment.container_id = "a";
+  ASSERT_THAT(cache_.Put(entry), IsOk());
+  std::string id = "123e4567-e89b-12d3-a456-426614174000";
+  std::string results = dir_ / "cache/results/";
+  ASSERT_THAT(WriteFileAtomic(results + "my-net-" + id + "-eth0.5", ""),
+              IsOk());
+  ASSERT_THAT(WriteFileAtomic(results + "net-stranger-eth0", "{"), IsOk());
+  absl::StatusOr<std::vector<CniCacheEntry>> entries = cache_.List(&broken);
+  ASSERT_THAT(entries, IsOk());
+  ASSERT_EQ(entries->size(), 2u);
+  EXPECT_EQ((*entries)[0].attachment.container_id, "a");
+  EXPECT_EQ((*entries)[1].attachment.container_id, "b");
+  EXPECT_THAT(broken,
+              ::testing::ElementsAre(CniCacheKey{"my-net", id, "eth0.5"}));
+}
+
 }  // namespace
 }  // namespace davit

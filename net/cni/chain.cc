@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "net/cni/one_line.h"
 #include "net/cni/result.h"
+#include "net/cni/result_version.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit {
@@ -17,6 +18,8 @@ constexpr size_t kShownOutput = 512;
 
 // The first version with CHECK, and with "prevResult" for DEL.
 constexpr absl::string_view kCheckVersion = "0.4.0";
+// The first one with STATUS and GC.
+constexpr absl::string_view kStatusVersion = "1.1.0";
 
 CniJson RuntimeConfig(const CniJson& plugin, const CniJson& capability_args) {
   CniJson runtime_config = CniJson::object();
@@ -27,6 +30,48 @@ CniJson RuntimeConfig(const CniJson& plugin, const CniJson& capability_args) {
     if (wanted == true && value != nullptr) runtime_config[name] = *value;
   }
   return runtime_config;
+}
+
+// Those values that the list has no capability for but another way.
+void AddCniArgs(const CniNetworkConfig& network, const CniJson& capability_args,
+                CniJson& config) {
+  for (const auto& [name, value] : capability_args.items()) {
+    if (!IsCniArgsCapability(name) || CniHasCapability(network, name)) continue;
+    CniJson& args = config["args"];
+    if (!args.is_object()) args = CniJson::object();
+    CniJson& cni = args["cni"];
+    if (!cni.is_object()) cni = CniJson::object();
+    cni[name] = value;
+  }
+}
+
+// What a plugin printed, in the version that the next one is spoken to in: a
+// plugin may answer in another one.
+absl::StatusOr<CniJson> ReadResult(absl::string_view out,
+                                   const std::string& version) {
+  ASSIGN_OR_RETURN(CniJson result, ParseCniResult(out, version));
+  if (result["cniVersion"] == version) return result;
+  return ConvertCniResult(result, version);
+}
+
+// Of a cached result, which another runtime may have written.
+CniJson InVersion(const CniJson& result, const std::string& version) {
+  absl::StatusOr<CniJson> converted = ConvertCniResult(result, version);
+  return converted.ok() ? *std::move(converted) : result;
+}
+
+// `config` of a plugin call that is for no attachment.
+std::string WithoutAttachment(const CniNetworkConfig& network, size_t index) {
+  return DeriveCniPluginConfig(network, index, CniJson::object(), nullptr);
+}
+
+CniJson ValidAttachments(const std::vector<CniValidAttachment>& valid) {
+  CniJson list = CniJson::array();
+  for (const CniValidAttachment& attachment : valid) {
+    list.push_back({{"containerID", attachment.container_id},
+                    {"ifname", attachment.ifname}});
+  }
+  return list;
 }
 
 const CniJson* PointerTo(const std::optional<CniJson>& json) {
@@ -49,6 +94,7 @@ std::string DeriveCniPluginConfig(const CniNetworkConfig& network, size_t index,
   if (!runtime_config.empty()) {
     config["runtimeConfig"] = std::move(runtime_config);
   }
+  AddCniArgs(network, capability_args, config);
   if (prev_result != nullptr) config["prevResult"] = *prev_result;
   return DumpCniJson(config);
 }
@@ -72,7 +118,7 @@ absl::Status AddCniChain(const CniExec& exec, const CniNetworkConfig& network,
         exec.Run(type, "ADD", attachment,
                  DeriveCniPluginConfig(network, i, attachment.capability_args,
                                        PointerTo(progress.result))));
-    absl::StatusOr<CniJson> result = ParseCniResult(out, network.cni_version);
+    absl::StatusOr<CniJson> result = ReadResult(out, network.cni_version);
     if (!result.ok()) {
       return absl::InternalError(
           absl::StrCat("plugin \"", type,
@@ -88,15 +134,17 @@ absl::Status DelCniChain(const CniExec& exec, const CniNetworkConfig& network,
                          const CniAttachment& attachment,
                          const CniChainProgress& progress) {
   bool tell_result = CniVersionAtLeast(network.cni_version, kCheckVersion);
-  const CniJson* prev_result =
-      tell_result ? PointerTo(progress.result) : nullptr;
+  std::optional<CniJson> result;
+  if (tell_result && progress.result.has_value()) {
+    result = InVersion(*progress.result, network.cni_version);
+  }
   absl::StatusCode code = absl::StatusCode::kOk;
   std::vector<std::string> failures;
   for (size_t i = progress.begun; i-- > 0;) {
     absl::Status status =
         exec.Run(network.plugins[i].type, "DEL", attachment,
                  DeriveCniPluginConfig(network, i, attachment.capability_args,
-                                       prev_result))
+                                       PointerTo(result)))
             .status();
     if (status.ok()) continue;
     if (failures.empty()) code = status.code();
@@ -110,13 +158,50 @@ absl::Status CheckCniChain(const CniExec& exec, const CniNetworkConfig& network,
                            const CniJson& result) {
   bool checks = CniVersionAtLeast(network.cni_version, kCheckVersion);
   if (!checks || network.disable_check) return absl::OkStatus();
+  CniJson previous = InVersion(result, network.cni_version);
   for (size_t i = 0; i < network.plugins.size(); ++i) {
     RETURN_IF_ERROR(
         exec.Run(network.plugins[i].type, "CHECK", attachment,
                  DeriveCniPluginConfig(network, i, attachment.capability_args,
-                                       &result)));
+                                       &previous)));
   }
   return absl::OkStatus();
+}
+
+absl::Status StatusCniChain(const CniExec& exec,
+                            const CniNetworkConfig& network) {
+  if (!CniVersionAtLeast(network.cni_version, kStatusVersion)) {
+    return absl::OkStatus();
+  }
+  for (size_t i = 0; i < network.plugins.size(); ++i) {
+    RETURN_IF_ERROR(exec.Run(network.plugins[i].type, "STATUS", {},
+                             WithoutAttachment(network, i)));
+  }
+  return absl::OkStatus();
+}
+
+bool CniChainHasGc(const CniNetworkConfig& network) {
+  return CniVersionAtLeast(network.cni_version, kStatusVersion) &&
+         !network.disable_gc;
+}
+
+absl::Status GcCniChain(const CniExec& exec, const CniNetworkConfig& network,
+                        const std::vector<CniValidAttachment>& valid) {
+  if (!CniChainHasGc(network)) return absl::OkStatus();
+  absl::StatusCode code = absl::StatusCode::kOk;
+  std::vector<std::string> failures;
+  for (size_t i = 0; i < network.plugins.size(); ++i) {
+    CniNetworkConfig told = network;
+    told.plugins[i].config["cni.dev/valid-attachments"] =
+        ValidAttachments(valid);
+    absl::Status status =
+        exec.Run(network.plugins[i].type, "GC", {}, WithoutAttachment(told, i))
+            .status();
+    if (status.ok()) continue;
+    if (failures.empty()) code = status.code();
+    failures.emplace_back(status.message());
+  }
+  return absl::Status(code, absl::StrJoin(failures, "; "));
 }
 
 }  // namespace davit

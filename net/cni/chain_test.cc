@@ -142,6 +142,70 @@ TEST_F(CniChainTest, CheckIsSkippedWhenDisabledAndStopsAtTheFirstError) {
   EXPECT_EQ(plugins_.Log(), "a CHECK eth0\nb CHECK eth0\n");
 }
 
+TEST_F(CniChainTest, NextPluginIsToldInTheVersionOfTheList) {
+  CniNetworkConfig config = Config("0.3.1");
+  ASSERT_THAT(AddCniChain(exec_, config, attachment_, progress_), IsOk());
+  EXPECT_EQ(PrevResult("b", "ADD"),
+            R"({"cniVersion":"0.3.1","ips":[{"address":"10.0.0.1/8",)"
+            R"("version":"4"}],"dns":{}})")
+      << "the plugin answered in 1.0.0";
+  EXPECT_EQ((*progress_.result)["cniVersion"], "0.3.1");
+}
+
+TEST_F(CniChainTest, ResultOfAnUnknownVersionFails) {
+  plugins_.Install("a", "echo '{\"cniVersion\":\"7.0.0\"}'\n");
+  EXPECT_THAT(
+      AddCniChain(exec_, Config("1.0.0"), attachment_, progress_),
+      StatusIs(absl::StatusCode::kInternal,
+               HasSubstr("plugin \"a\" ADD printed no result: cniVersion "
+                         "\"7.0.0\" is not supported")));
+}
+
+TEST_F(CniChainTest, CachedResultOfAnotherVersionIsConverted) {
+  progress_ = {3, *ParseCniJson(R"({"cniVersion":"0.4.0","dns":{},
+      "ips":[{"version":"4","address":"10.0.0.3/8"}]})")};
+  EXPECT_THAT(DelCniChain(exec_, Config("1.0.0"), attachment_, progress_),
+              IsOk());
+  EXPECT_EQ(PrevResult("a", "DEL"), kResultOfC);
+  EXPECT_THAT(
+      CheckCniChain(exec_, Config("1.0.0"), attachment_, *progress_.result),
+      IsOk());
+  EXPECT_EQ(PrevResult("a", "CHECK"), kResultOfC);
+}
+
+TEST_F(CniChainTest, StatusStopsAtTheFirstThatCannot) {
+  plugins_.Install("b", FakePlugins::Fail("STATUS", 50, "pool is used up"));
+  EXPECT_THAT(StatusCniChain(exec_, Config("1.1.0")),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("STATUS: code 50: pool is used up")));
+  EXPECT_EQ(plugins_.Log(), "a STATUS \nb STATUS \n");
+  EXPECT_THAT(plugins_.Env("a", "STATUS"),
+              AllOf(HasSubstr("CNI_CONTAINERID=\n"), HasSubstr("CNI_IFNAME=\n"),
+                    HasSubstr("CNI_NETNS=\n")));
+  plugins_.ClearLog();
+  EXPECT_THAT(StatusCniChain(exec_, Config("1.0.0")), IsOk());
+  EXPECT_EQ(plugins_.Log(), "") << "STATUS came with 1.1.0";
+}
+
+TEST_F(CniChainTest, GcTellsAllPluginsWhatIsValid) {
+  plugins_.Install("a", FakePlugins::Fail("GC", 5, "disk"));
+  plugins_.Install("c", FakePlugins::Fail("GC", 11, "later"));
+  EXPECT_THAT(
+      GcCniChain(exec_, Config("1.1.0"), {{"pod", "eth0"}, {"pod", "eth1"}}),
+      StatusIs(absl::StatusCode::kInternal,
+               AllOf(HasSubstr("code 5: disk"), HasSubstr("code 11: later"))));
+  EXPECT_EQ(plugins_.Log(), "a GC \nb GC \nc GC \n");
+  EXPECT_THAT(plugins_.Stdin("b", "GC"),
+              HasSubstr(R"("cni.dev/valid-attachments":[)"
+                        R"({"containerID":"pod","ifname":"eth0"},)"
+                        R"({"containerID":"pod","ifname":"eth1"}])"));
+  plugins_.ClearLog();
+  EXPECT_THAT(GcCniChain(exec_, Config("1.1.0", "\"disableGC\":true,"), {}),
+              IsOk());
+  EXPECT_THAT(GcCniChain(exec_, Config("1.0.0"), {}), IsOk());
+  EXPECT_EQ(plugins_.Log(), "");
+}
+
 TEST_F(CniChainTest, MissingPluginIsFoundOutBeforehand) {
   EXPECT_THAT(FindCniPlugins(exec_, Config("1.0.0")), IsOk());
   ASSERT_THAT(RemoveFile(plugins_.path() + "/c"), IsOk());
@@ -160,9 +224,30 @@ TEST(DeriveCniPluginConfig, GivesRuntimeConfigForDeclaredCapabilitiesOnly) {
   EXPECT_EQ(DeriveCniPluginConfig(config, 0, args, nullptr),
             R"({"type":"portmap","big":9007199254740993,"name":"net",)"
             R"("cniVersion":"0.4.0",)"
-            R"("runtimeConfig":{"portMappings":[{"hostPort":80}]}})");
+            R"("runtimeConfig":{"portMappings":[{"hostPort":80}]},)"
+            R"("args":{"cni":{"mac":"m"}}})");
   EXPECT_EQ(DeriveCniPluginConfig(config, 1, args, nullptr),
-            R"({"type":"tuning","name":"net","cniVersion":"0.4.0"})");
+            R"({"type":"tuning","name":"net","cniVersion":"0.4.0",)"
+            R"("args":{"cni":{"mac":"m"}}})")
+      << "mac, which no plugin of the list declares, has another way";
+}
+
+TEST(DeriveCniPluginConfig, IpsGoToArgsOnlyIfNoPluginDeclaresThem) {
+  CniJson args = *ParseCniJson(R"({"ips":["10.0.0.9"]})");
+  CniNetworkConfig config = *ParseCniNetworkConfig(
+      R"({"name":"net","plugins":[{"type":"a"},
+          {"type":"b","capabilities":{"ips":true}}]})");
+  EXPECT_EQ(DeriveCniPluginConfig(config, 0, args, nullptr),
+            R"({"type":"a","name":"net","cniVersion":"0.1.0"})");
+  EXPECT_EQ(DeriveCniPluginConfig(config, 1, args, nullptr),
+            R"({"type":"b","name":"net","cniVersion":"0.1.0",)"
+            R"("runtimeConfig":{"ips":["10.0.0.9"]}})");
+  config = *ParseCniNetworkConfig(
+      R"({"name":"net","type":"a","args":{"cni":{"labels":[]},"x":1}})");
+  EXPECT_EQ(DeriveCniPluginConfig(config, 0, args, nullptr),
+            R"({"name":"net","type":"a",)"
+            R"("args":{"cni":{"labels":[],"ips":["10.0.0.9"]},"x":1},)"
+            R"("cniVersion":"0.1.0"})");
 }
 
 TEST(DeriveCniPluginConfig, ReservedKeysOfTheFileDoNotReachThePlugin) {

@@ -80,27 +80,32 @@ std::string NameIn(absl::string_view text) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const CniNetworkConfig>> CniConfigDir::Find(
+absl::StatusOr<CniConfigDir::Network> CniConfigDir::Get(
     const std::string& name) {
   absl::MutexLock lock(&mutex_);
   std::vector<std::string> known;
-  const NetworkInfo* broken = nullptr;
+  const Network* broken = nullptr;
   for (const Network& network : Refresh()) {
     if (network.config == nullptr) {
-      if (network.info.name == name) broken = &network.info;
+      if (network.info.name == name) broken = &network;
       continue;
     }
-    if (network.info.name == name) return network.config;
+    if (network.info.name == name) return network;
     known.push_back(network.info.name);
   }
-  if (broken != nullptr) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("network \"", name, "\" is broken: ", broken->file, ": ",
-                     broken->error));
-  }
+  if (broken != nullptr) return *broken;
   return absl::NotFoundError(
       absl::StrCat("network \"", name, "\" is not configured; ", dir_, " has [",
                    absl::StrJoin(known, ", "), "]"));
+}
+
+absl::StatusOr<std::shared_ptr<const CniNetworkConfig>> CniConfigDir::Find(
+    const std::string& name) {
+  ASSIGN_OR_RETURN(Network network, Get(name));
+  if (network.config != nullptr) return network.config;
+  return absl::FailedPreconditionError(
+      absl::StrCat("network \"", name, "\" is broken: ", network.info.file,
+                   ": ", network.info.error));
 }
 
 std::vector<NetworkInfo> CniConfigDir::List() {

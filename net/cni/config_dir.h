@@ -27,21 +27,24 @@ namespace davit {
 // whether a file changed, and then loads all anew. Thread-safe.
 class CniConfigDir {
  public:
+  struct Network {
+    NetworkInfo info;
+    std::shared_ptr<const CniNetworkConfig> config;  // null: broken
+  };
+
   explicit CniConfigDir(std::string dir) : dir_(std::move(dir)) {}
 
-  // NotFound naming the network and those that exist; FailedPrecondition if
-  // the network is there but its file is broken.
+  // A network, broken or not; of several files that claim the name the one
+  // that is used. NotFound naming the network and those that exist.
+  absl::StatusOr<Network> Get(const std::string& name);
+
+  // As Get; FailedPrecondition if the network's file is broken.
   absl::StatusOr<std::shared_ptr<const CniNetworkConfig>> Find(
       const std::string& name);
 
   std::vector<NetworkInfo> List();
 
  private:
-  struct Network {
-    NetworkInfo info;
-    std::shared_ptr<const CniNetworkConfig> config;  // null: broken
-  };
-
   const std::vector<Network>& Refresh() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LoadAll(const std::vector<std::string>& names)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

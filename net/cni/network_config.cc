@@ -23,20 +23,23 @@ int VersionRank(absl::string_view version) {
   return it == kVersions.end() ? -1 : static_cast<int>(it - kVersions.begin());
 }
 
-absl::StatusOr<std::string> ChooseVersion(const CniJson& list) {
+// The versions that the list names and we know, ascending; never empty.
+absl::StatusOr<std::vector<std::string>> ReadVersions(const CniJson& list) {
   ASSIGN_OR_RETURN(std::string version, CniStringMember(list, "cniVersion"));
-  ASSIGN_OR_RETURN(std::vector<std::string> candidates,
+  ASSIGN_OR_RETURN(std::vector<std::string> named,
                    CniStringListMember(list, "cniVersions"));
-  if (!version.empty()) candidates.push_back(version);
-  if (candidates.empty()) return std::string(kVersions.front());
-  auto best = std::max_element(candidates.begin(), candidates.end(),
-                               [](const auto& a, const auto& b) {
-                                 return VersionRank(a) < VersionRank(b);
-                               });
-  if (VersionRank(*best) >= 0) return *best;
+  if (!version.empty()) named.push_back(version);
+  if (named.empty()) named.emplace_back(kVersions.front());
+  std::vector<std::string> versions;
+  for (absl::string_view known : kVersions) {
+    if (std::find(named.begin(), named.end(), known) != named.end()) {
+      versions.emplace_back(known);
+    }
+  }
+  if (!versions.empty()) return versions;
   return absl::InvalidArgumentError(absl::StrCat(
-      "cniVersion \"", absl::StrJoin(candidates, "\", \""),
-      "\" is not supported (", absl::StrJoin(kVersions, ", "), " are)"));
+      "cniVersion \"", absl::StrJoin(named, "\", \""), "\" is not supported (",
+      absl::StrJoin(kVersions, ", "), " are)"));
 }
 
 absl::Status ValidateCapabilities(const CniJson& plugin,
@@ -133,8 +136,10 @@ absl::StatusOr<CniNetworkConfig> ParseCniNetworkConfig(
   ASSIGN_OR_RETURN(config.name, CniStringMember(list, "name"));
   if (config.name.empty()) return absl::InvalidArgumentError("name is missing");
   RETURN_IF_ERROR(ValidateCniIdentifier("name", config.name));
-  ASSIGN_OR_RETURN(config.cni_version, ChooseVersion(list));
+  ASSIGN_OR_RETURN(config.versions, ReadVersions(list));
+  config.cni_version = config.versions.back();
   ASSIGN_OR_RETURN(config.disable_check, CniBoolMember(list, "disableCheck"));
+  ASSIGN_OR_RETURN(config.disable_gc, CniBoolMember(list, "disableGC"));
   bool inlined = false;
   if (!single) {
     ASSIGN_OR_RETURN(inlined, Inline(more_plugins, config.name, list));
@@ -146,6 +151,37 @@ absl::StatusOr<CniNetworkConfig> ParseCniNetworkConfig(
 
 bool CniVersionAtLeast(absl::string_view version, absl::string_view minimum) {
   return VersionRank(version) >= VersionRank(minimum);
+}
+
+bool IsKnownCniVersion(absl::string_view version) {
+  return VersionRank(version) >= 0;
+}
+
+CniNetworkConfig WithCniVersion(const CniNetworkConfig& network,
+                                absl::string_view version) {
+  CniNetworkConfig changed = network;
+  changed.cni_version = std::string(version);
+  changed.versions = {changed.cni_version};
+  CniJson list = ParseCniJson(network.text).value_or(CniJson::object());
+  list["cniVersion"] = changed.cni_version;
+  list.erase("cniVersions");
+  changed.text = DumpCniJson(list);
+  return changed;
+}
+
+bool CniHasCapability(const CniNetworkConfig& network, absl::string_view name) {
+  return std::any_of(
+      network.plugins.begin(), network.plugins.end(),
+      [&](const CniPluginConfig& plugin) {
+        const CniJson* declared = FindCniMember(plugin.config, "capabilities");
+        const CniJson* wanted =
+            declared == nullptr ? nullptr : FindCniMember(*declared, name);
+        return wanted != nullptr && *wanted == true;
+      });
+}
+
+bool IsCniArgsCapability(absl::string_view name) {
+  return name == "ips" || name == "mac";
 }
 
 absl::Status ValidateCniIdentifier(absl::string_view what,

@@ -24,7 +24,10 @@ struct CniNetworkConfig {
   // The version that we speak with the plugins: the highest that we know out of
   // "cniVersion" and "cniVersions"; "0.1.0" if the document names none.
   std::string cni_version;
+  // All that we know of these, ascending; the last one is cni_version.
+  std::vector<std::string> versions;
   bool disable_check = false;
+  bool disable_gc = false;
   std::vector<CniPluginConfig> plugins;  // never empty
   // The list as JSON. Parsing it again, on its own, gives an equal list.
   std::string text;
@@ -44,6 +47,19 @@ absl::StatusOr<CniNetworkConfig> ParseCniNetworkConfig(
 // True if `version` is at least `minimum`; both are versions of the CNI
 // specification, an unknown one is the lowest.
 bool CniVersionAtLeast(absl::string_view version, absl::string_view minimum);
+
+bool IsKnownCniVersion(absl::string_view version);
+
+// `network` as if it said "cniVersion": `version`, and no "cniVersions".
+CniNetworkConfig WithCniVersion(const CniNetworkConfig& network,
+                                absl::string_view version);
+
+// True if a plugin of the list says that it takes the capability's value.
+bool CniHasCapability(const CniNetworkConfig& network, absl::string_view name);
+
+// "ips" and "mac" have a second way to a plugin, for lists that do not declare
+// the capability: "args.cni" (CONVENTIONS.md of the specification).
+bool IsCniArgsCapability(absl::string_view name);
 
 // Rules of the specification for names that meet file names and environments.
 // `what` ("network name", "container id") begins the error.

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -114,6 +115,18 @@ absl::Status ReadIp4AndIp6(const CniJson& result, InterfaceStatus& status) {
   return absl::OkStatus();
 }
 
+// 1.1.0 only; 0 if absent.
+absl::StatusOr<uint32_t> ReadMtu(const CniJson& interface,
+                                 const std::string& where) {
+  const CniJson* mtu = FindCniMember(interface, "mtu");
+  if (mtu == nullptr) return 0;
+  bool good = mtu->is_number_integer() && mtu->get<int64_t>() >= 0 &&
+              mtu->get<int64_t>() <= std::numeric_limits<int32_t>::max();
+  if (good) return mtu->get<uint32_t>();
+  return absl::InvalidArgumentError(
+      absl::StrCat(where, ".mtu is not a positive integer"));
+}
+
 // Returns the index of the pod's end in "interfaces", or -1.
 absl::StatusOr<int64_t> ReadInterfaces(const CniJson& result,
                                        InterfaceStatus& status) {
@@ -132,6 +145,8 @@ absl::StatusOr<int64_t> ReadInterfaces(const CniJson& result,
       host_ifname = std::move(name);
     } else if (name == status.ifname) {
       status.mac = std::move(mac);
+      status.sandbox = std::move(sandbox);
+      ASSIGN_OR_RETURN(status.mtu, ReadMtu(interfaces[i], here));
       status.host_ifname = std::move(host_ifname);
       return static_cast<int64_t>(i);
     }

@@ -119,8 +119,7 @@ absl::StatusOr<Allocation> Allocator::AllocateFrom(
 absl::StatusOr<std::vector<Allocation>> Allocator::Allocate(
     const LeaseOwner& owner, std::vector<IpAddress> requested) {
   ASSIGN_OR_RETURN(std::unique_ptr<LeaseStore::Held> lock, store_.Lock());
-  ASSIGN_OR_RETURN(std::vector<Lease> leases, store_.List());
-  const std::vector<Lease> held = LeasesOf(leases, owner);
+  ASSIGN_OR_RETURN(const std::vector<Lease> held, store_.ListOf(owner));
   std::vector<Allocation> allocations;
   Rollback rollback;
   rollback.Add("release addresses", [&] {
@@ -150,9 +149,8 @@ absl::StatusOr<std::vector<Allocation>> Allocator::Allocate(
 
 absl::Status ReleaseLeases(LeaseStore* store, const LeaseOwner& owner) {
   ASSIGN_OR_RETURN(std::unique_ptr<LeaseStore::Held> lock, store->Lock());
-  ASSIGN_OR_RETURN(std::vector<Lease> leases, store->List());
+  ASSIGN_OR_RETURN(std::vector<Lease> own, store->ListOf(owner));
   absl::Status status;
-  std::vector<Lease> own = LeasesOf(leases, owner);
   // A lease without an interface's name is from an old version; as in Go, it
   // only counts if there is none with it.
   bool exact = std::any_of(own.begin(), own.end(), [&](const Lease& lease) {

@@ -30,15 +30,6 @@ constexpr char kLineBreak[] = "\r\n";
 // No lease is as long: an id of a path component's length and an ifname.
 constexpr size_t kMaxLeaseSize = 4096;
 
-// Unlocks by closing: the lock belongs to the open file description.
-class FileLock : public LeaseStore::Held {
- public:
-  explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
-
- private:
-  UniqueFd fd_;
-};
-
 struct DirectoryCloser {
   void operator()(DIR* directory) const { closedir(directory); }
 };
@@ -66,6 +57,18 @@ absl::StatusOr<std::string> NetworkPath(const std::string& data_dir,
 
 }  // namespace
 
+// Unlocks by closing: the lock belongs to the open file description.
+class DiskLeaseStore::FileLock : public LeaseStore::Held {
+ public:
+  FileLock(DiskLeaseStore* store, UniqueFd fd)
+      : store_(*store), fd_(std::move(fd)) {}
+  ~FileLock() override { store_.SaveIndex(); }
+
+ private:
+  DiskLeaseStore& store_;
+  UniqueFd fd_;
+};
+
 absl::StatusOr<std::unique_ptr<DiskLeaseStore>> DiskLeaseStore::Open(
     const std::string& data_dir, const std::string& network) {
   ASSIGN_OR_RETURN(std::string path, NetworkPath(data_dir, network));
@@ -90,7 +93,7 @@ absl::StatusOr<std::unique_ptr<LeaseStore::Held>> DiskLeaseStore::Lock() {
   while (flock(fd.get(), LOCK_EX) < 0) {
     if (errno != EINTR) return ErrnoError("flock(%s/%s)", path_, kLockFile);
   }
-  return std::make_unique<FileLock>(std::move(fd));
+  return std::make_unique<FileLock>(this, std::move(fd));
 }
 
 std::string DiskLeaseStore::ReadSmallFile(const std::string& name) const {
@@ -125,6 +128,41 @@ absl::StatusOr<std::vector<Lease>> DiskLeaseStore::List() {
   }
   if (errno != 0) return ErrnoError("readdir(%s)", path_);
   return leases;
+}
+
+absl::Status DiskLeaseStore::LoadIndex() {
+  absl::StatusOr<LeaseIndex> index = LeaseIndex::Read(directory_.get());
+  if (index.ok()) {
+    index_ = *std::move(index);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(std::vector<Lease> leases, List());
+  index_ = LeaseIndex::Of(leases);
+  index_changed_ = true;
+  return absl::OkStatus();
+}
+
+void DiskLeaseStore::SaveIndex() {
+  // It is only a hint, and the next one finds out if it could not be written.
+  if (index_changed_ && index_->size() >= LeaseIndex::kWorthwhile) {
+    index_->Write(directory_.get()).IgnoreError();
+  }
+  index_.reset();
+  index_changed_ = false;
+}
+
+absl::StatusOr<std::vector<Lease>> DiskLeaseStore::ListOf(
+    const LeaseOwner& owner) {
+  if (!index_.has_value()) RETURN_IF_ERROR(LoadIndex());
+  std::vector<Lease> leases;
+  for (const Lease& lease : index_->Find(owner.container_id)) {
+    // Somebody may have written to the file itself.
+    const std::string content = ReadSmallFile(lease.address.ToString());
+    if (!content.empty()) {
+      leases.push_back({lease.address, ParseOwner(content)});
+    }
+  }
+  return LeasesOf(leases, owner);
 }
 
 // True unless the name is free. The empty rest of a crashed Go plugin is
@@ -173,6 +211,10 @@ absl::StatusOr<bool> DiskLeaseStore::Reserve(const IpAddress& address,
   RETURN_IF_ERROR(Remove(kTemporary));
   RETURN_IF_ERROR(WriteNewFile(LastReservedName(set), name, O_TRUNC));
   rollback.Commit();
+  if (index_.has_value()) {
+    index_->Add({address, owner});
+    index_changed_ = true;
+  }
   return true;
 }
 
@@ -184,6 +226,10 @@ absl::Status DiskLeaseStore::Remove(const std::string& name) {
 }
 
 absl::Status DiskLeaseStore::Release(const IpAddress& address) {
+  if (index_.has_value()) {
+    index_->Remove(address);
+    index_changed_ = true;
+  }
   return Remove(address.ToString());
 }
 

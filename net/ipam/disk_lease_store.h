@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "net/ipam/lease_index.h"
 #include "net/ipam/lease_store.h"
 #include "runtime/base/unique_fd.h"
 
@@ -19,6 +20,8 @@ namespace davit {
 //     172.16.28.2           a lease: "<container id>\r\n<ifname>", mode 0600
 //     last_reserved_ip.0    "172.16.28.2", per number of range set
 //     .tmp-lease            a lease being written; after a crash, rubbish
+//     .index                who holds what, see LeaseIndex; none while leases
+//                           are few
 //
 // A lease is written first and linked to its name then, so a crash of ours
 // never leaves an empty one. Go writes in place: an empty file that is found
@@ -41,12 +44,15 @@ class DiskLeaseStore : public LeaseStore {
 
   absl::StatusOr<std::unique_ptr<Held>> Lock() override;
   absl::StatusOr<std::vector<Lease>> List() override;
+  absl::StatusOr<std::vector<Lease>> ListOf(const LeaseOwner& owner) override;
   absl::StatusOr<bool> Reserve(const IpAddress& address,
                                const LeaseOwner& owner, int set) override;
   absl::Status Release(const IpAddress& address) override;
   std::optional<IpAddress> LastReserved(int set) override;
 
  private:
+  class FileLock;
+
   DiskLeaseStore(std::string path, UniqueFd directory)
       : path_(std::move(path)), directory_(std::move(directory)) {}
 
@@ -54,11 +60,17 @@ class DiskLeaseStore : public LeaseStore {
   std::string ReadSmallFile(const std::string& name) const;
   absl::Status WriteNewFile(const std::string& name, const std::string& content,
                             int flags);
+  absl::Status LoadIndex();
+  // Called before the lock goes.
+  void SaveIndex();
   absl::StatusOr<bool> IsTaken(const std::string& name);
   absl::Status Remove(const std::string& name);
 
   std::string path_;
   UniqueFd directory_;
+  // While the lock is held, once somebody has asked for an owner's leases.
+  std::optional<LeaseIndex> index_;
+  bool index_changed_ = false;
 };
 
 }  // namespace davit

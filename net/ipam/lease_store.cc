@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "runtime/base/status_macros.h"
+
 namespace davit {
+
+absl::StatusOr<std::vector<Lease>> LeaseStore::ListOf(const LeaseOwner& owner) {
+  ASSIGN_OR_RETURN(std::vector<Lease> leases, List());
+  return LeasesOf(leases, owner);
+}
 
 std::vector<Lease> LeasesOf(const std::vector<Lease>& leases,
                             const LeaseOwner& owner) {

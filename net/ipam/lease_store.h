@@ -45,6 +45,9 @@ class LeaseStore {
   // All leases, in no order. What is no lease is passed over.
   virtual absl::StatusOr<std::vector<Lease>> List() = 0;
 
+  // LeasesOf(List(), owner), but need not read all the others.
+  virtual absl::StatusOr<std::vector<Lease>> ListOf(const LeaseOwner& owner);
+
   // False if the address is held already. Remembers it as the last reserved
   // one of range set `set`.
   virtual absl::StatusOr<bool> Reserve(const IpAddress& address,

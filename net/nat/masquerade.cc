@@ -1,114 +1,112 @@
 #include "net/nat/masquerade.h"
 
-#include <linux/netlink.h>
+#include <linux/netfilter.h>
 
-#include <utility>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "net/nat/nft_messages.h"
-#include "net/netlink/stable_hash.h"
+#include "net/nat/nft_rule.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit {
 namespace {
 
-// nft(8) reads and writes comments of up to 127 characters.
-constexpr size_t kMaxComment = 127;
+constexpr char kChain[] = "postrouting";
+// The priority that nft calls "srcnat" (NF_IP_PRI_NAT_SRC).
+constexpr NftHook kHook = {"nat", NF_INET_POST_ROUTING, 100};
 
-// Each repetition means that another process changed the ruleset in the few
-// microseconds between two messages of ours.
-constexpr int kMaxAttempts = 100;
+constexpr NftSet kMasquerade4 = {"masq4", kNftIpv4Address, 4};
+constexpr NftSet kMasquerade6 = {"masq6", kNftIpv6Address, 16};
 
-std::vector<NlMessage> Messages(NlMessage first) {
-  std::vector<NlMessage> messages;
-  messages.push_back(std::move(first));
-  return messages;
+const NftSet& SetOf(bool v6) { return v6 ? kMasquerade6 : kMasquerade4; }
+
+// "not multicast": ip daddr != 224.0.0.0/4, ip6 daddr != ff00::/8.
+void MatchUnicastDestination(bool v6, NftRule* rule) {
+  using namespace std::string_literals;
+  if (v6) {
+    rule->LoadDestinationFirstByte(v6);
+    rule->NotEqual("\xff");
+    return;
+  }
+  rule->LoadDestination(v6);
+  rule->Mask("\xf0\0\0\0"s);
+  rule->NotEqual("\xe0\0\0\0"s);
 }
 
-absl::Status TooManyChanges(absl::string_view what) {
-  return absl::UnavailableError(absl::StrCat(
-      what, ": given up after ", kMaxAttempts,
-      " attempts, as the table changes all the time or has no such set"));
+NlMessage CreateRule(bool v6) {
+  NftRule rule(kDavitTable, kChain);
+  rule.MatchFamily(v6);
+  rule.LoadSource(v6);
+  rule.LookUp(SetOf(v6).name);
+  rule.LoadDestination(v6);
+  rule.LookUp(SetOf(v6).name, /*invert=*/true);
+  MatchUnicastDestination(v6, &rule);
+  rule.Masquerade();
+  return rule.Build();
+}
+
+std::vector<NlMessage> CreatePart() {
+  std::vector<NlMessage> batch;
+  batch.push_back(CreateTableMessage(kDavitTable));
+  batch.push_back(CreateSetMessage(kDavitTable, kMasquerade4, 1));
+  batch.push_back(CreateSetMessage(kDavitTable, kMasquerade6, 2));
+  batch.push_back(CreateBaseChainMessage(kDavitTable, kChain, kHook));
+  batch.push_back(CreateRule(/*v6=*/false));
+  batch.push_back(CreateRule(/*v6=*/true));
+  return batch;
 }
 
 }  // namespace
 
-std::string MasqueradeOwner::Comment() const {
-  std::string comment = absl::StrCat(container_id, " ", ifname);
-  if (comment.size() <= kMaxComment) return comment;
-  std::string hash = absl::StrFormat("#%016x", StableHash({comment}));
-  return comment.substr(0, kMaxComment - hash.size()) + hash;
-}
-
 absl::StatusOr<Masquerade> Masquerade::Open() {
-  ASSIGN_OR_RETURN(NlSocket socket, NlSocket::Open(NETLINK_NETFILTER));
-  return Masquerade(std::move(socket));
+  ASSIGN_OR_RETURN(DavitTable table, DavitTable::Open());
+  return Masquerade(std::move(table));
 }
 
-absl::StatusOr<std::string> Masquerade::CommentOf(const IpAddress& address) {
-  NlMessage message = GetElementMessage(address);
-  std::string what = absl::StrCat("NFT_MSG_GETSETELEM ", address.ToString());
-  ASSIGN_OR_RETURN(NlReply reply, socket_.Get(message, what));
-  for (const MasqueradeElement& element : ParseElements(reply)) {
-    if (element.address == address) return element.comment;
-  }
-  return absl::InternalError(absl::StrCat(what, ": malformed reply"));
-}
-
-absl::Status Masquerade::Replace(const IpAddress& address,
-                                 const std::string& comment) {
-  std::vector<NlMessage> batch = Messages(DeleteElementMessage(address));
-  batch.push_back(AddElementMessage({address, comment}));
-  batch = NftBatch(std::move(batch));
-  return socket_.ExecuteBatch(
-      batch, absl::StrCat("replace nft element ", address.ToString()));
+absl::Status Masquerade::TryAdd(const IpAddress& address,
+                                const std::string& comment) {
+  const std::string what =
+      absl::StrCat("masquerade ", address.ToString(), " in nft table davit");
+  const NftSet& set = SetOf(address.is_v6());
+  const NftElement element{NftBytes(address), comment, ""};
+  auto add = [&](bool replace) {
+    std::vector<NlMessage> batch;
+    if (replace) AppendDeleteElements(kDavitTable, set, {element}, &batch);
+    AppendAddElements(kDavitTable, set, {element}, &batch);
+    return batch;
+  };
+  absl::Status status =
+      table_.Commit([&] { return add(false); }, CreatePart, what);
+  if (!absl::IsAlreadyExists(status)) return status;
+  ASSIGN_OR_RETURN(std::optional<NftElement> found,
+                   table_.Get(set, element.key));
+  if (!found.has_value()) return status;  // gone again
+  if (found->comment == comment) return absl::OkStatus();
+  return table_.Commit([&] { return add(true); }, what);
 }
 
 absl::Status Masquerade::Add(const IpAddress& address,
                              const MasqueradeOwner& owner) {
-  const MasqueradeElement element{address, owner.Comment()};
-  const std::string what =
-      absl::StrCat("masquerade ", address.ToString(), " in nft table davit");
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    // The usual case: the table is there, the element is not.
-    std::vector<NlMessage> batch =
-        NftBatch(Messages(AddElementMessage(element)));
-    absl::Status status = socket_.ExecuteBatch(batch, what);
-    if (absl::IsNotFound(status)) {
-      // The node's first: everything at once, or EEXIST if another process was
-      // faster with the table.
-      batch = CreateTableMessages();
-      batch.push_back(AddElementMessage(element));
-      batch = NftBatch(std::move(batch));
-      status = socket_.ExecuteBatch(batch, what);
-      if (absl::IsAlreadyExists(status)) continue;
-    } else if (absl::IsAlreadyExists(status)) {
-      absl::StatusOr<std::string> comment = CommentOf(address);
-      if (absl::IsNotFound(comment.status())) continue;  // gone again
-      RETURN_IF_ERROR(comment);
-      if (*comment == element.comment) return absl::OkStatus();
-      status = Replace(address, element.comment);
-      if (absl::IsNotFound(status)) continue;
-    }
-    return status;
-  }
-  return TooManyChanges(what);
+  return RetryChange(absl::StrCat("masquerade ", address.ToString()),
+                     [&] { return TryAdd(address, owner.Comment()); });
 }
 
 absl::StatusOr<bool> Masquerade::Contains(const IpAddress& address,
                                           const MasqueradeOwner& owner) {
-  absl::StatusOr<std::string> comment = CommentOf(address);
-  if (absl::IsNotFound(comment.status())) return false;
-  RETURN_IF_ERROR(comment);
-  return *comment == owner.Comment();
+  ASSIGN_OR_RETURN(std::optional<NftElement> found,
+                   table_.Get(SetOf(address.is_v6()), NftBytes(address)));
+  return found.has_value() && found->comment == owner.Comment();
 }
 
 absl::Status Masquerade::RemoveElement(const IpAddress& address) {
-  std::vector<NlMessage> batch =
-      NftBatch(Messages(DeleteElementMessage(address)));
-  absl::Status status = socket_.ExecuteBatch(
-      batch, absl::StrCat("remove nft element ", address.ToString()));
+  absl::Status status = table_.Commit(
+      [&] {
+        std::vector<NlMessage> batch;
+        AppendDeleteElements(kDavitTable, SetOf(address.is_v6()),
+                             {{NftBytes(address), "", ""}}, &batch);
+        return batch;
+      },
+      absl::StrCat("remove nft element ", address.ToString()));
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
@@ -116,20 +114,14 @@ absl::StatusOr<std::vector<IpAddress>> Masquerade::FindByComment(
     const std::string& comment) {
   std::vector<IpAddress> found;
   for (bool v6 : {false, true}) {
-    NlMessage message = ListElementsMessage(v6);
-    std::vector<IpAddress> in_set;
-    absl::Status status = socket_.Dump(
-        message, absl::StrCat("NFT_MSG_GETSETELEM ", MasqueradeSetName(v6)),
-        [&](const NlReply& reply) {
-          for (const MasqueradeElement& element : ParseElements(reply)) {
-            if (element.comment == comment) in_set.push_back(element.address);
-          }
-          return true;
-        },
-        [&] { in_set.clear(); });
-    if (absl::IsNotFound(status)) continue;  // no table
-    RETURN_IF_ERROR(status);
-    found.insert(found.end(), in_set.begin(), in_set.end());
+    ASSIGN_OR_RETURN(std::vector<NftElement> elements,
+                     table_.ListByComment(SetOf(v6), comment));
+    for (const NftElement& element : elements) {
+      ASSIGN_OR_RETURN(
+          IpAddress address,
+          IpAddress::FromBytes(element.key.data(), element.key.size()));
+      found.push_back(address);
+    }
   }
   return found;
 }
@@ -147,54 +139,7 @@ absl::Status Masquerade::Remove(const std::vector<IpAddress>& hints,
   for (const IpAddress& address : addresses) {
     RETURN_IF_ERROR(RemoveElement(address));
   }
-  return RemoveTableIfUnused();
-}
-
-absl::StatusOr<uint32_t> Masquerade::Generation() {
-  NlMessage message = GetGenerationMessage();
-  ASSIGN_OR_RETURN(NlReply reply, socket_.Get(message, "NFT_MSG_GETGEN"));
-  uint32_t generation = ParseGeneration(reply);
-  if (generation == 0) {
-    return absl::InternalError("NFT_MSG_GETGEN: malformed reply");
-  }
-  return generation;
-}
-
-absl::StatusOr<bool> Masquerade::HasElements(bool v6) {
-  NlMessage message = ListElementsMessage(v6);
-  bool found = false;
-  // Stops at the first element, so the time does not grow with the set.
-  RETURN_IF_ERROR(socket_.Dump(
-      message, absl::StrCat("NFT_MSG_GETSETELEM ", MasqueradeSetName(v6)),
-      [&](const NlReply& reply) {
-        found = !ParseElements(reply).empty();
-        return !found;
-      },
-      [&] { found = false; }));
-  return found;
-}
-
-// Why no element can be lost to a concurrent Add: the sets are read after the
-// generation, and the kernel removes the table only if the ruleset is still of
-// that generation, in one step with the test, under nf_tables' commit mutex.
-// An Add in between makes a new generation, so the removal is refused; an Add
-// afterwards finds no table and makes one.
-absl::Status Masquerade::RemoveTableIfUnused() {
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    ASSIGN_OR_RETURN(uint32_t generation, Generation());
-    for (bool v6 : {false, true}) {
-      absl::StatusOr<bool> used = HasElements(v6);
-      if (absl::IsNotFound(used.status())) return absl::OkStatus();
-      RETURN_IF_ERROR(used);
-      if (*used) return absl::OkStatus();
-    }
-    std::vector<NlMessage> batch =
-        NftBatch(Messages(DeleteTableMessage()), generation);
-    absl::Status status = socket_.ExecuteBatch(batch, "remove nft table davit");
-    if (absl::IsNotFound(status)) return absl::OkStatus();
-    if (!absl::IsAborted(status)) return status;
-  }
-  return TooManyChanges("remove nft table davit");
+  return table_.RemoveIfUnused();
 }
 
 }  // namespace davit

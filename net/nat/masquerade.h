@@ -1,30 +1,22 @@
 #ifndef DAVIT_NET_NAT_MASQUERADE_H_
 #define DAVIT_NET_NAT_MASQUERADE_H_
 
-#include <cstdint>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "net/nat/davit_table.h"
 #include "net/netlink/ip_address.h"
-#include "net/netlink/nl_socket.h"
 
 namespace davit {
 
-// Whose address it is: one attachment of one container.
-struct MasqueradeOwner {
-  std::string container_id;
-  std::string ifname;
+using MasqueradeOwner = ElementOwner;
 
-  // What an element's comment says of it: "<container id> <ifname>", shortened
-  // to a unique 127 bytes if longer.
-  std::string Comment() const;
-};
-
-// Source NAT for pods, by nf_tables over netlink; no program is run. All pods
-// of a node share one table, as `nft list ruleset` shows it:
+// Source NAT for pods, by nf_tables over netlink; no program is run. It is one
+// part of the table that all pods of a node share (see DavitTable), as
+// `nft list ruleset` shows it:
 //
 //   table inet davit {
 //     set masq4 { type ipv4_addr; elements = { 172.16.28.2 comment "ID eth0" }
@@ -42,14 +34,11 @@ struct MasqueradeOwner {
 // from masquerading, ours all masqueraded pods. So pods of two masqueraded
 // networks of one node see each other's true addresses.
 //
-// Each change is one nfnetlink transaction. The table comes with its first
-// element and goes with its last one, also when several processes add and
-// remove at the same time. One thread at a time.
+// One thread at a time.
 class Masquerade {
  public:
-  // In the calling thread's network namespace. A process that removes pays
-  // up to an RCU grace period (15 ms) when the object is destroyed, unless
-  // that time has passed already: keep it while there is other work.
+  // In the calling thread's network namespace; see DavitTable::Open for when
+  // to destroy it.
   static absl::StatusOr<Masquerade> Open();
 
   // From now on new connections of `address` leave under the node's address.
@@ -67,22 +56,15 @@ class Masquerade {
                                 const MasqueradeOwner& owner);
 
  private:
-  explicit Masquerade(NlSocket socket) : socket_(std::move(socket)) {}
+  explicit Masquerade(DavitTable table) : table_(std::move(table)) {}
 
-  // The comment of the element, or NotFound if there is no such element, set
-  // or table.
-  absl::StatusOr<std::string> CommentOf(const IpAddress& address);
-  absl::Status Replace(const IpAddress& address, const std::string& comment);
+  absl::Status TryAdd(const IpAddress& address, const std::string& comment);
   // OK if it was removed by somebody else.
   absl::Status RemoveElement(const IpAddress& address);
   absl::StatusOr<std::vector<IpAddress>> FindByComment(
       const std::string& comment);
-  absl::Status RemoveTableIfUnused();
-  absl::StatusOr<uint32_t> Generation();
-  // NotFound if there is no table.
-  absl::StatusOr<bool> HasElements(bool v6);
 
-  NlSocket socket_;
+  DavitTable table_;
 };
 
 }  // namespace davit

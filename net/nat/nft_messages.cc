@@ -4,27 +4,21 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <stddef.h>
+#include <string.h>
 
-#include <functional>
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 namespace davit {
 namespace {
 
-constexpr char kTable[] = "davit";
-constexpr char kChain[] = "postrouting";
+// An element with the longest key, data and comment takes some 230 bytes, and
+// a message one page.
+constexpr size_t kElementsPerMessage = 16;
 
-// nft(8)'s numbers of the types ipv4_addr and ipv6_addr, for its own printing.
-constexpr uint32_t kTypeIpv4Address = 7;
-constexpr uint32_t kTypeIpv6Address = 8;
-
-// The priority that nft calls "srcnat" (NF_IP_PRI_NAT_SRC).
-constexpr uint32_t kSourceNatPriority = 100;
-
-// The type of a comment in an element's user data (libnftnl's udata.h): one
-// byte of type, one of length, the text with its NUL.
+// The type of a comment in user data (libnftnl's udata.h): one byte of type,
+// one of length, the text with its NUL.
 constexpr char kUserDataComment = 0;
 
 nfgenmsg Header(int family) {
@@ -34,9 +28,9 @@ nfgenmsg Header(int family) {
   return header;
 }
 
-NlMessage NftMessage(int type, int flags) {
+NlMessage NftMessage(int type, int flags, const NftTable& table) {
   return NlMessage(NFNL_SUBSYS_NFTABLES << 8 | type, flags,
-                   Header(NFPROTO_INET));
+                   Header(table.family));
 }
 
 NlMessage BatchMessage(int type) {
@@ -45,159 +39,227 @@ NlMessage BatchMessage(int type) {
   return NlMessage(type, 0, header);
 }
 
-NlMessage CreateTableMessage() {
-  NlMessage message = NftMessage(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
-  message.PutString(NFTA_TABLE_NAME, kTable);
+NlMessage ElementsMessage(int type, int flags, const NftTable& table,
+                          absl::string_view set_name) {
+  NlMessage message = NftMessage(type, flags, table);
+  message.PutString(NFTA_SET_ELEM_LIST_TABLE, table.name);
+  message.PutString(NFTA_SET_ELEM_LIST_SET, set_name);
   return message;
 }
 
-NlMessage CreateSetMessage(bool v6) {
-  NlMessage message = NftMessage(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL);
-  message.PutString(NFTA_SET_TABLE, kTable);
-  message.PutString(NFTA_SET_NAME, MasqueradeSetName(v6));
-  message.PutBigEndian32(NFTA_SET_FLAGS, 0);
-  message.PutBigEndian32(NFTA_SET_KEY_TYPE,
-                         v6 ? kTypeIpv6Address : kTypeIpv4Address);
-  message.PutBigEndian32(NFTA_SET_KEY_LEN, v6 ? 16 : 4);
-  message.PutBigEndian32(NFTA_SET_ID, v6 ? 2 : 1);  // unique in the batch
+void PutValue(int attribute, absl::string_view value, NlMessage* message) {
+  NlMessage::Nest nest(message, attribute);
+  message->Put(NFTA_DATA_VALUE, value.data(), value.size());
+}
+
+void PutData(const NftSet& set, const std::string& data, NlMessage* message) {
+  if (set.data_type == 0) return;
+  if (set.data_type != kNftVerdict) {
+    return PutValue(NFTA_SET_ELEM_DATA, data, message);
+  }
+  NlMessage::Nest nest(message, NFTA_SET_ELEM_DATA);
+  NlMessage::Nest verdict(message, NFTA_DATA_VERDICT);
+  message->PutBigEndian32(NFTA_VERDICT_CODE, static_cast<uint32_t>(NFT_GOTO));
+  message->PutString(NFTA_VERDICT_CHAIN, data);
+}
+
+void PutElement(int type, const NftSet& set, const NftElement& element,
+                NlMessage* message) {
+  NlMessage::Nest nest(message, NFTA_LIST_ELEM);
+  PutValue(NFTA_SET_ELEM_KEY, element.key, message);
+  if (type != NFT_MSG_NEWSETELEM) return;
+  PutData(set, element.data, message);
+  std::string comment = FormatNftComment(element.comment);
+  message->Put(NFTA_SET_ELEM_USERDATA, comment.data(), comment.size());
+}
+
+void AppendElements(int type, int flags, const NftTable& table,
+                    const NftSet& set, const std::vector<NftElement>& elements,
+                    std::vector<NlMessage>* batch) {
+  for (size_t i = 0; i < elements.size(); i += kElementsPerMessage) {
+    NlMessage message = ElementsMessage(type, flags, table, set.name);
+    const size_t end = std::min(elements.size(), i + kElementsPerMessage);
+    {
+      NlMessage::Nest list(&message, NFTA_SET_ELEM_LIST_ELEMENTS);
+      for (size_t j = i; j < end; ++j) {
+        PutElement(type, set, elements[j], &message);
+      }
+    }
+    batch->push_back(std::move(message));
+  }
+}
+
+// A set's user data in libnftnl's form (udata.h), without which nft(8) takes
+// the key for big-endian and prints names backwards: the record
+// NFTNL_UDATA_SET_KEYBYTEORDER with nft's BYTEORDER_HOST_ENDIAN.
+void PutHostByteOrder(NlMessage* message) {
+  struct {
+    uint8_t type = 0;
+    uint8_t size = sizeof(uint32_t);
+    uint8_t value[sizeof(uint32_t)];
+  } record;
+  const uint32_t host_endian = 1;
+  memcpy(record.value, &host_endian, sizeof(host_endian));
+  message->Put(NFTA_SET_USERDATA, &record, sizeof(record));
+}
+
+std::string ParseData(const nlattr* nest) {
+  NlAttributes data(nest, NFTA_DATA_MAX);
+  if (auto value = data.Bytes(NFTA_DATA_VALUE)) return std::string(*value);
+  NlAttributes verdict(data.Get(NFTA_DATA_VERDICT), NFTA_VERDICT_MAX);
+  return verdict.String(NFTA_VERDICT_CHAIN).value_or("");
+}
+
+std::optional<NftElement> ParseElement(const nlattr* nest) {
+  NlAttributes attributes(nest, NFTA_SET_ELEM_MAX);
+  NlAttributes key(attributes.Get(NFTA_SET_ELEM_KEY), NFTA_DATA_MAX);
+  std::optional<absl::string_view> value = key.Bytes(NFTA_DATA_VALUE);
+  if (!value.has_value()) return std::nullopt;
+  return NftElement{
+      std::string(*value),
+      ParseNftComment(attributes.Bytes(NFTA_SET_ELEM_USERDATA).value_or("")),
+      ParseData(attributes.Get(NFTA_SET_ELEM_DATA))};
+}
+
+}  // namespace
+
+const NftTable kDavitTable = {NFPROTO_INET, "davit"};
+
+std::vector<NlMessage> NftBatch(std::vector<NlMessage> messages,
+                                uint32_t generation) {
+  NlMessage begin = BatchMessage(NFNL_MSG_BATCH_BEGIN);
+  if (generation != 0) begin.PutBigEndian32(NFNL_BATCH_GENID, generation);
+  messages.insert(messages.begin(), std::move(begin));
+  messages.push_back(BatchMessage(NFNL_MSG_BATCH_END));
+  return messages;
+}
+
+NlMessage CreateTableMessage(const NftTable& table) {
+  NlMessage message = NftMessage(NFT_MSG_NEWTABLE, NLM_F_CREATE, table);
+  message.PutString(NFTA_TABLE_NAME, table.name);
   return message;
 }
 
-NlMessage CreateChainMessage() {
-  NlMessage message = NftMessage(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
-  message.PutString(NFTA_CHAIN_TABLE, kTable);
-  message.PutString(NFTA_CHAIN_NAME, kChain);
+NlMessage DeleteTableMessage(const NftTable& table) {
+  NlMessage message = NftMessage(NFT_MSG_DELTABLE, 0, table);
+  message.PutString(NFTA_TABLE_NAME, table.name);
+  return message;
+}
+
+NlMessage CreateSetMessage(const NftTable& table, const NftSet& set,
+                           uint32_t id) {
+  NlMessage message =
+      NftMessage(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, table);
+  message.PutString(NFTA_SET_TABLE, table.name);
+  message.PutString(NFTA_SET_NAME, set.name);
+  message.PutBigEndian32(NFTA_SET_FLAGS, set.data_type == 0 ? 0 : NFT_SET_MAP);
+  message.PutBigEndian32(NFTA_SET_KEY_TYPE, set.key_type);
+  message.PutBigEndian32(NFTA_SET_KEY_LEN, set.key_size);
+  if (set.data_type != 0) {
+    message.PutBigEndian32(NFTA_SET_DATA_TYPE, set.data_type);
+    message.PutBigEndian32(NFTA_SET_DATA_LEN, set.data_size);
+  }
+  message.PutBigEndian32(NFTA_SET_ID, id);
+  if (set.key_type == kNftInterfaceName) PutHostByteOrder(&message);
+  return message;
+}
+
+NlMessage CreateChainMessage(const NftTable& table, absl::string_view chain) {
+  NlMessage message =
+      NftMessage(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, table);
+  message.PutString(NFTA_CHAIN_TABLE, table.name);
+  message.PutString(NFTA_CHAIN_NAME, chain);
+  return message;
+}
+
+NlMessage CreateBaseChainMessage(const NftTable& table, absl::string_view chain,
+                                 const NftHook& hook) {
+  NlMessage message = CreateChainMessage(table, chain);
   {
-    NlMessage::Nest hook(&message, NFTA_CHAIN_HOOK);
-    message.PutBigEndian32(NFTA_HOOK_HOOKNUM, NF_INET_POST_ROUTING);
-    message.PutBigEndian32(NFTA_HOOK_PRIORITY, kSourceNatPriority);
+    NlMessage::Nest nest(&message, NFTA_CHAIN_HOOK);
+    message.PutBigEndian32(NFTA_HOOK_HOOKNUM, hook.number);
+    message.PutBigEndian32(NFTA_HOOK_PRIORITY,
+                           static_cast<uint32_t>(hook.priority));
   }
   message.PutBigEndian32(NFTA_CHAIN_POLICY, NF_ACCEPT);
-  message.PutString(NFTA_CHAIN_TYPE, "nat");
+  message.PutString(NFTA_CHAIN_TYPE, hook.type);
   return message;
 }
 
-// Writes the expressions of one rule: a small program over register 1.
-class RuleWriter {
- public:
-  explicit RuleWriter(NlMessage* message) : message_(*message) {}
-
-  void LoadFamily() {
-    Expression("meta", [this] {
-      message_.PutBigEndian32(NFTA_META_DREG, NFT_REG_1);
-      message_.PutBigEndian32(NFTA_META_KEY, NFT_META_NFPROTO);
-    });
-  }
-  void LoadNetworkHeader(uint32_t offset, uint32_t length) {
-    Expression("payload", [&] {
-      message_.PutBigEndian32(NFTA_PAYLOAD_DREG, NFT_REG_1);
-      message_.PutBigEndian32(NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
-      message_.PutBigEndian32(NFTA_PAYLOAD_OFFSET, offset);
-      message_.PutBigEndian32(NFTA_PAYLOAD_LEN, length);
-    });
-  }
-  void MaskFirstByte(uint8_t mask) {
-    Expression("bitwise", [&] {
-      message_.PutBigEndian32(NFTA_BITWISE_SREG, NFT_REG_1);
-      message_.PutBigEndian32(NFTA_BITWISE_DREG, NFT_REG_1);
-      message_.PutBigEndian32(NFTA_BITWISE_LEN, 4);
-      const uint8_t and_mask[4] = {mask, 0, 0, 0};
-      const uint8_t xor_bits[4] = {};
-      PutData(NFTA_BITWISE_MASK, and_mask, sizeof(and_mask));
-      PutData(NFTA_BITWISE_XOR, xor_bits, sizeof(xor_bits));
-    });
-  }
-  void Compare(nft_cmp_ops operation, const void* value, size_t size) {
-    Expression("cmp", [&] {
-      message_.PutBigEndian32(NFTA_CMP_SREG, NFT_REG_1);
-      message_.PutBigEndian32(NFTA_CMP_OP, operation);
-      PutData(NFTA_CMP_DATA, value, size);
-    });
-  }
-  void LookUp(bool v6, bool invert) {
-    Expression("lookup", [&] {
-      message_.PutString(NFTA_LOOKUP_SET, MasqueradeSetName(v6));
-      message_.PutBigEndian32(NFTA_LOOKUP_SREG, NFT_REG_1);
-      if (invert) message_.PutBigEndian32(NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
-    });
-  }
-  void Masquerade() {
-    Expression("masq", [] {});
-  }
-
- private:
-  void Expression(absl::string_view name,
-                  const std::function<void()>& put_options) {
-    NlMessage::Nest element(&message_, NFTA_LIST_ELEM);
-    message_.PutString(NFTA_EXPR_NAME, name);
-    NlMessage::Nest data(&message_, NFTA_EXPR_DATA);
-    put_options();
-  }
-  void PutData(int attribute, const void* value, size_t size) {
-    NlMessage::Nest data(&message_, attribute);
-    message_.Put(NFTA_DATA_VALUE, value, size);
-  }
-
-  NlMessage& message_;
-};
-
-// "not multicast": ip daddr != 224.0.0.0/4, ip6 daddr != ff00::/8.
-void MatchUnicastDestination(bool v6, uint32_t offset, RuleWriter* rule) {
-  if (v6) {
-    const uint8_t multicast = 0xff;
-    rule->LoadNetworkHeader(offset, 1);
-    rule->Compare(NFT_CMP_NEQ, &multicast, 1);
-    return;
-  }
-  const uint8_t multicast[4] = {0xe0, 0, 0, 0};
-  rule->LoadNetworkHeader(offset, 4);
-  rule->MaskFirstByte(0xf0);
-  rule->Compare(NFT_CMP_NEQ, multicast, sizeof(multicast));
+void AppendAddElements(const NftTable& table, const NftSet& set,
+                       const std::vector<NftElement>& elements,
+                       std::vector<NlMessage>* batch) {
+  AppendElements(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, table, set,
+                 elements, batch);
 }
 
-NlMessage CreateRuleMessage(bool v6) {
-  // Where the headers (RFC 791, RFC 8200) have their addresses.
-  const uint32_t length = v6 ? 16 : 4;
-  const uint32_t source = v6 ? 8 : 12;
-  const uint32_t destination = source + length;
-  const uint8_t family = v6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
-
-  NlMessage message = NftMessage(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
-  message.PutString(NFTA_RULE_TABLE, kTable);
-  message.PutString(NFTA_RULE_CHAIN, kChain);
-  NlMessage::Nest expressions(&message, NFTA_RULE_EXPRESSIONS);
-  RuleWriter rule(&message);
-  rule.LoadFamily();
-  rule.Compare(NFT_CMP_EQ, &family, sizeof(family));
-  rule.LoadNetworkHeader(source, length);
-  rule.LookUp(v6, /*invert=*/false);
-  rule.LoadNetworkHeader(destination, length);
-  rule.LookUp(v6, /*invert=*/true);
-  MatchUnicastDestination(v6, destination, &rule);
-  rule.Masquerade();
-  return message;
+void AppendDeleteElements(const NftTable& table, const NftSet& set,
+                          const std::vector<NftElement>& elements,
+                          std::vector<NlMessage>* batch) {
+  AppendElements(NFT_MSG_DELSETELEM, 0, table, set, elements, batch);
 }
 
-void PutKey(const IpAddress& address, NlMessage* message) {
-  NlMessage::Nest key(message, NFTA_SET_ELEM_KEY);
-  message->Put(NFTA_DATA_VALUE, address.data(), address.size());
-}
-
-NlMessage ElementMessage(int type, int flags, const IpAddress& address,
-                         absl::string_view user_data) {
-  NlMessage message = NftMessage(type, flags);
-  message.PutString(NFTA_SET_ELEM_LIST_TABLE, kTable);
-  message.PutString(NFTA_SET_ELEM_LIST_SET, MasqueradeSetName(address.is_v6()));
-  NlMessage::Nest elements(&message, NFTA_SET_ELEM_LIST_ELEMENTS);
-  NlMessage::Nest element(&message, NFTA_LIST_ELEM);
-  PutKey(address, &message);
-  if (!user_data.empty()) {
-    message.Put(NFTA_SET_ELEM_USERDATA, user_data.data(), user_data.size());
+NlMessage GetElementMessage(const NftTable& table, const NftSet& set,
+                            absl::string_view key) {
+  NlMessage message = ElementsMessage(NFT_MSG_GETSETELEM, 0, table, set.name);
+  {
+    NlMessage::Nest list(&message, NFTA_SET_ELEM_LIST_ELEMENTS);
+    NlMessage::Nest nest(&message, NFTA_LIST_ELEM);
+    PutValue(NFTA_SET_ELEM_KEY, key, &message);
   }
   return message;
 }
 
-std::string ParseComment(absl::string_view user_data) {
+NlMessage ListElementsMessage(const NftTable& table,
+                              absl::string_view set_name) {
+  return ElementsMessage(NFT_MSG_GETSETELEM, 0, table, set_name);
+}
+
+std::vector<NftElement> ParseElements(const NlReply& reply) {
+  std::vector<NftElement> elements;
+  if (reply.type() != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM)) {
+    return elements;
+  }
+  NlAttributes attributes(reply, sizeof(nfgenmsg), NFTA_SET_ELEM_LIST_MAX);
+  for (const nlattr* nest : attributes.Children(NFTA_SET_ELEM_LIST_ELEMENTS)) {
+    std::optional<NftElement> element = ParseElement(nest);
+    if (element.has_value()) elements.push_back(*std::move(element));
+  }
+  return elements;
+}
+
+NlMessage ListSetsMessage(const NftTable& table) {
+  NlMessage message = NftMessage(NFT_MSG_GETSET, 0, table);
+  message.PutString(NFTA_SET_TABLE, table.name);
+  return message;
+}
+
+std::string ParseSetName(const NlReply& reply) {
+  if (reply.type() != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSET)) return "";
+  NlAttributes attributes(reply, sizeof(nfgenmsg), NFTA_SET_MAX);
+  uint32_t flags = attributes.BigEndian32(NFTA_SET_FLAGS).value_or(0);
+  if ((flags & (NFT_SET_ANONYMOUS | NFT_SET_CONSTANT)) != 0) return "";
+  return attributes.String(NFTA_SET_NAME).value_or("");
+}
+
+NlMessage GetGenerationMessage() {
+  return NlMessage(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0,
+                   Header(AF_UNSPEC));
+}
+
+uint32_t ParseGeneration(const NlReply& reply) {
+  NlAttributes attributes(reply, sizeof(nfgenmsg), NFTA_GEN_MAX);
+  return attributes.BigEndian32(NFTA_GEN_ID).value_or(0);
+}
+
+std::string FormatNftComment(absl::string_view comment) {
+  std::string user_data{kUserDataComment,
+                        static_cast<char>(comment.size() + 1)};
+  user_data.append(comment.data(), comment.size()).push_back('\0');
+  return user_data;
+}
+
+std::string ParseNftComment(absl::string_view user_data) {
   // Comment of at most 255 bytes, NUL included; other records may come first.
   while (user_data.size() >= 2) {
     char type = user_data[0];
@@ -212,92 +274,9 @@ std::string ParseComment(absl::string_view user_data) {
   return "";
 }
 
-std::optional<MasqueradeElement> ParseElement(const nlattr* nest) {
-  NlAttributes attributes(nest, NFTA_SET_ELEM_MAX);
-  NlAttributes key(attributes.Get(NFTA_SET_ELEM_KEY), NFTA_DATA_MAX);
-  std::optional<absl::string_view> value = key.Bytes(NFTA_DATA_VALUE);
-  if (!value.has_value()) return std::nullopt;
-  auto address = IpAddress::FromBytes(value->data(), value->size());
-  if (!address.ok()) return std::nullopt;
-  return MasqueradeElement{
-      *address,
-      ParseComment(attributes.Bytes(NFTA_SET_ELEM_USERDATA).value_or(""))};
-}
-
-}  // namespace
-
-std::string MasqueradeSetName(bool v6) { return v6 ? "masq6" : "masq4"; }
-
-std::vector<NlMessage> NftBatch(std::vector<NlMessage> messages,
-                                uint32_t generation) {
-  NlMessage begin = BatchMessage(NFNL_MSG_BATCH_BEGIN);
-  if (generation != 0) begin.PutBigEndian32(NFNL_BATCH_GENID, generation);
-  messages.insert(messages.begin(), std::move(begin));
-  messages.push_back(BatchMessage(NFNL_MSG_BATCH_END));
-  return messages;
-}
-
-std::vector<NlMessage> CreateTableMessages() {
-  std::vector<NlMessage> messages;
-  messages.push_back(CreateTableMessage());
-  messages.push_back(CreateSetMessage(/*v6=*/false));
-  messages.push_back(CreateSetMessage(/*v6=*/true));
-  messages.push_back(CreateChainMessage());
-  messages.push_back(CreateRuleMessage(/*v6=*/false));
-  messages.push_back(CreateRuleMessage(/*v6=*/true));
-  return messages;
-}
-
-NlMessage DeleteTableMessage() {
-  NlMessage message = NftMessage(NFT_MSG_DELTABLE, 0);
-  message.PutString(NFTA_TABLE_NAME, kTable);
-  return message;
-}
-
-NlMessage AddElementMessage(const MasqueradeElement& element) {
-  std::string user_data{kUserDataComment,
-                        static_cast<char>(element.comment.size() + 1)};
-  user_data.append(element.comment).push_back('\0');
-  return ElementMessage(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL,
-                        element.address, user_data);
-}
-
-NlMessage DeleteElementMessage(const IpAddress& address) {
-  return ElementMessage(NFT_MSG_DELSETELEM, 0, address, "");
-}
-
-NlMessage GetElementMessage(const IpAddress& address) {
-  return ElementMessage(NFT_MSG_GETSETELEM, 0, address, "");
-}
-
-NlMessage ListElementsMessage(bool v6) {
-  NlMessage message = NftMessage(NFT_MSG_GETSETELEM, 0);
-  message.PutString(NFTA_SET_ELEM_LIST_TABLE, kTable);
-  message.PutString(NFTA_SET_ELEM_LIST_SET, MasqueradeSetName(v6));
-  return message;
-}
-
-std::vector<MasqueradeElement> ParseElements(const NlReply& reply) {
-  std::vector<MasqueradeElement> elements;
-  if (reply.type() != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM)) {
-    return elements;
-  }
-  NlAttributes attributes(reply, sizeof(nfgenmsg), NFTA_SET_ELEM_LIST_MAX);
-  for (const nlattr* nest : attributes.Children(NFTA_SET_ELEM_LIST_ELEMENTS)) {
-    std::optional<MasqueradeElement> element = ParseElement(nest);
-    if (element.has_value()) elements.push_back(*std::move(element));
-  }
-  return elements;
-}
-
-NlMessage GetGenerationMessage() {
-  return NlMessage(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0,
-                   Header(AF_UNSPEC));
-}
-
-uint32_t ParseGeneration(const NlReply& reply) {
-  NlAttributes attributes(reply, sizeof(nfgenmsg), NFTA_GEN_MAX);
-  return attributes.BigEndian32(NFTA_GEN_ID).value_or(0);
+std::string NftBytes(const IpAddress& address) {
+  return std::string(reinterpret_cast<const char*>(address.data()),
+                     address.size());
 }
 
 }  // namespace davit

@@ -1,11 +1,8 @@
 #include "net/netlink/netlink.h"
 
 #include <linux/if_addr.h>
-#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <linux/veth.h>
-#include <net/if.h>
-#include <string.h>
+#include <sys/socket.h>
 
 #include <utility>
 
@@ -16,42 +13,6 @@
 
 namespace davit {
 namespace {
-
-ifinfomsg LinkHeader(int index = 0) {
-  ifinfomsg header = {};
-  header.ifi_family = AF_UNSPEC;
-  header.ifi_index = index;
-  return header;
-}
-
-std::optional<MacAddress> ParseMac(const NlAttributes& attributes) {
-  std::optional<absl::string_view> bytes = attributes.Bytes(IFLA_ADDRESS);
-  MacAddress mac;
-  if (!bytes.has_value() || bytes->size() != mac.bytes.size()) {
-    return std::nullopt;
-  }
-  memcpy(mac.bytes.data(), bytes->data(), mac.bytes.size());
-  return mac;
-}
-
-absl::StatusOr<Link> ParseLink(const NlReply& reply) {
-  const auto* header = reply.FamilyHeader<ifinfomsg>();
-  if (reply.type() != RTM_NEWLINK || header == nullptr) {
-    return absl::InternalError("malformed RTM_NEWLINK");
-  }
-  NlAttributes attributes(reply, sizeof(ifinfomsg), IFLA_MAX);
-  NlAttributes info(attributes.Get(IFLA_LINKINFO), IFLA_INFO_MAX);
-  Link link;
-  link.index = header->ifi_index;
-  link.name = attributes.String(IFLA_IFNAME).value_or("");
-  link.kind = info.String(IFLA_INFO_KIND).value_or("");
-  link.alias = attributes.String(IFLA_IFALIAS).value_or("");
-  link.mac = ParseMac(attributes);
-  link.mtu = attributes.U32(IFLA_MTU).value_or(0);
-  link.up = (header->ifi_flags & IFF_UP) != 0;
-  link.peer_index = static_cast<int>(attributes.U32(IFLA_LINK).value_or(0));
-  return link;
-}
 
 std::optional<IpAddress> ParseAddress(const NlAttributes& attributes,
                                       int attribute) {
@@ -77,10 +38,12 @@ std::optional<Address> ParseAddressMessage(const NlReply& reply) {
   address.prefix = {*local, header->ifa_prefixlen};
   address.no_prefix_route = (flags & IFA_F_NOPREFIXROUTE) != 0;
   address.no_dad = (flags & IFA_F_NODAD) != 0;
+  address.tentative = (flags & IFA_F_TENTATIVE) != 0;
+  address.duplicate = (flags & IFA_F_DADFAILED) != 0;
   return address;
 }
 
-std::optional<Route> ParseRoute(const NlReply& reply) {
+std::optional<LinkRoute> ParseRoute(const NlReply& reply) {
   const auto* header = reply.FamilyHeader<rtmsg>();
   if (reply.type() != RTM_NEWROUTE || header == nullptr ||
       header->rtm_type != RTN_UNICAST) {
@@ -88,7 +51,7 @@ std::optional<Route> ParseRoute(const NlReply& reply) {
   }
   NlAttributes attributes(reply, sizeof(rtmsg), RTA_MAX);
   NlAttributes metrics(attributes.Get(RTA_METRICS), RTAX_MAX);
-  Route route;
+  LinkRoute route;
   route.index = static_cast<int>(attributes.U32(RTA_OIF).value_or(0));
   const uint8_t zeros[16] = {};
   IpAddress any =
@@ -106,14 +69,14 @@ std::optional<Route> ParseRoute(const NlReply& reply) {
   return route;
 }
 
-void PutMetrics(const Route& route, NlMessage* message) {
+void PutMetrics(const LinkRoute& route, NlMessage* message) {
   if (route.mtu == 0 && route.advmss == 0) return;
   NlMessage::Nest metrics(message, RTA_METRICS);
   if (route.mtu != 0) message->PutU32(RTAX_MTU, route.mtu);
   if (route.advmss != 0) message->PutU32(RTAX_ADVMSS, route.advmss);
 }
 
-NlMessage RouteMessage(const Route& route) {
+NlMessage RouteMessage(const LinkRoute& route) {
   rtmsg header = {};
   header.rtm_family =
       static_cast<unsigned char>(route.destination.address.family());
@@ -158,57 +121,6 @@ absl::StatusOr<Netlink> Netlink::OpenIn(int netns_fd) {
   return *std::move(opened);
 }
 
-absl::StatusOr<Link> Netlink::GetLink(const std::string& name) {
-  NlMessage message(RTM_GETLINK, 0, LinkHeader());
-  message.PutString(IFLA_IFNAME, name);
-  message.PutU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-  std::string what = absl::StrFormat("RTM_GETLINK \"%s\"", name);
-  ASSIGN_OR_RETURN(NlReply reply, socket_.Get(message, what));
-  absl::StatusOr<Link> link = ParseLink(reply);
-  if (!link.ok()) return Annotate(link.status(), what);
-  return link;
-}
-
-absl::Status Netlink::AddVethPair(const VethPair& pair) {
-  NlMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, LinkHeader());
-  message.PutString(IFLA_IFNAME, pair.name);
-  if (pair.mtu != 0) message.PutU32(IFLA_MTU, pair.mtu);
-  {
-    NlMessage::Nest info(&message, IFLA_LINKINFO);
-    message.PutString(IFLA_INFO_KIND, "veth");
-    NlMessage::Nest data(&message, IFLA_INFO_DATA);
-    NlMessage::Nest peer(&message, VETH_INFO_PEER);
-    ifinfomsg peer_header = LinkHeader();
-    message.Append(&peer_header, sizeof(peer_header));
-    message.PutString(IFLA_IFNAME, pair.peer_name);
-    message.PutU32(IFLA_NET_NS_FD, static_cast<uint32_t>(pair.peer_netns_fd));
-    if (pair.mtu != 0) message.PutU32(IFLA_MTU, pair.mtu);
-    if (pair.peer_mac.has_value()) {
-      message.Put(IFLA_ADDRESS, pair.peer_mac->bytes.data(),
-                  pair.peer_mac->bytes.size());
-    }
-  }
-  return socket_.Execute(
-      message, absl::StrFormat("RTM_NEWLINK veth \"%s\" peer \"%s\" mtu %u",
-                               pair.name, pair.peer_name, pair.mtu));
-}
-
-absl::Status Netlink::SetLinkUp(int index, bool up, absl::string_view alias) {
-  ifinfomsg header = LinkHeader(index);
-  header.ifi_flags = up ? IFF_UP : 0;
-  header.ifi_change = IFF_UP;
-  NlMessage message(RTM_NEWLINK, 0, header);
-  if (!alias.empty()) message.Put(IFLA_IFALIAS, alias.data(), alias.size());
-  return socket_.Execute(
-      message, absl::StrFormat("RTM_NEWLINK %d %s", index, up ? "up" : "down"));
-}
-
-absl::Status Netlink::DeleteLink(const std::string& name) {
-  NlMessage message(RTM_DELLINK, 0, LinkHeader());
-  message.PutString(IFLA_IFNAME, name);
-  return socket_.Execute(message, absl::StrFormat("RTM_DELLINK \"%s\"", name));
-}
-
 absl::Status Netlink::AddAddress(const Address& address) {
   const IpAddress& ip = address.prefix.address;
   ifaddrmsg header = {};
@@ -231,6 +143,23 @@ absl::Status Netlink::AddAddress(const Address& address) {
                                address.prefix.ToString(), address.index));
 }
 
+absl::Status Netlink::DeleteAddress(int index, const IpPrefix& prefix) {
+  ifaddrmsg header = {};
+  header.ifa_family = static_cast<unsigned char>(prefix.address.family());
+  header.ifa_prefixlen = static_cast<unsigned char>(prefix.length);
+  header.ifa_index = static_cast<uint32_t>(index);
+  NlMessage message(RTM_DELADDR, 0, header);
+  message.Put(IFA_LOCAL, prefix.address.data(), prefix.address.size());
+  absl::Status status = socket_.Execute(
+      message,
+      absl::StrFormat("RTM_DELADDR %s dev %d", prefix.ToString(), index));
+  // What abseil makes of EADDRNOTAVAIL.
+  if (absl::IsAlreadyExists(status)) {
+    return absl::NotFoundError(status.message());
+  }
+  return status;
+}
+
 absl::StatusOr<std::vector<Address>> Netlink::ListAddresses(int index) {
   ifaddrmsg header = {};
   header.ifa_index = static_cast<uint32_t>(index);
@@ -250,7 +179,7 @@ absl::StatusOr<std::vector<Address>> Netlink::ListAddresses(int index) {
   return addresses;
 }
 
-absl::Status Netlink::AddRoute(const Route& route) {
+absl::Status Netlink::AddRoute(const LinkRoute& route) {
   NlMessage message = RouteMessage(route);
   std::string what = absl::StrFormat("RTM_NEWROUTE %s dev %d",
                                      route.destination.ToString(), route.index);
@@ -260,16 +189,17 @@ absl::Status Netlink::AddRoute(const Route& route) {
   return socket_.Execute(message, what);
 }
 
-absl::StatusOr<std::vector<Route>> Netlink::ListRoutes(int index, int family) {
+absl::StatusOr<std::vector<LinkRoute>> Netlink::ListRoutes(int index,
+                                                           int family) {
   rtmsg header = {};
   header.rtm_family = static_cast<unsigned char>(family);
   NlMessage message(RTM_GETROUTE, 0, header);
   message.PutU32(RTA_OIF, static_cast<uint32_t>(index));
-  std::vector<Route> routes;
+  std::vector<LinkRoute> routes;
   RETURN_IF_ERROR(socket_.Dump(
       message, absl::StrFormat("RTM_GETROUTE dev %d", index),
       [&](const NlReply& reply) {
-        std::optional<Route> route = ParseRoute(reply);
+        std::optional<LinkRoute> route = ParseRoute(reply);
         if (route.has_value() && route->index == index) {
           routes.push_back(*route);
         }
@@ -277,6 +207,29 @@ absl::StatusOr<std::vector<Route>> Netlink::ListRoutes(int index, int family) {
       },
       [&] { routes.clear(); }));
   return routes;
+}
+
+absl::StatusOr<int> Netlink::FindDefaultRouteLink() {
+  int index = 0;
+  for (int family : {AF_INET, AF_INET6}) {
+    rtmsg header = {};
+    header.rtm_family = static_cast<unsigned char>(family);
+    NlMessage message(RTM_GETROUTE, 0, header);
+    message.PutU32(RTA_TABLE, RT_TABLE_MAIN);
+    RETURN_IF_ERROR(socket_.Dump(
+        message, "RTM_GETROUTE table main",
+        [&](const NlReply& reply) {
+          std::optional<LinkRoute> route = ParseRoute(reply);
+          if (route.has_value() && route->table == RT_TABLE_MAIN &&
+              route->destination.length == 0) {
+            index = route->index;
+          }
+          return index == 0;
+        },
+        [&] { index = 0; }));
+    if (index != 0) return index;
+  }
+  return absl::NotFoundError("no default route interface found");
 }
 
 absl::StatusOr<int> Netlink::LookUpRoute(const IpAddress& destination) {

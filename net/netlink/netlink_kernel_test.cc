@@ -137,13 +137,13 @@ TEST_F(NetlinkKernelTest, RoutesKeepAllTheirFields) {
   Link link = MakePair();
   ASSERT_THAT(pod_->AddAddress({link.index, Prefix("172.16.28.2/24"), true}),
               IsOk());
-  Route gateway;
+  LinkRoute gateway;
   gateway.index = link.index;
   gateway.destination = Prefix("172.16.28.1/32");
   gateway.source = Ip("172.16.28.2");
-  gateway.scope = static_cast<uint8_t>(Route::Scope::kLink);
+  gateway.scope = static_cast<uint8_t>(LinkRoute::Scope::kLink);
   ASSERT_THAT(pod_->AddRoute(gateway), IsOk());
-  Route fallback;
+  LinkRoute fallback;
   fallback.index = link.index;
   fallback.destination = Prefix("0.0.0.0/0");
   fallback.gateway = Ip("172.16.28.1");
@@ -152,7 +152,7 @@ TEST_F(NetlinkKernelTest, RoutesKeepAllTheirFields) {
   fallback.mtu = 1300;
   fallback.advmss = 1200;
   ASSERT_THAT(pod_->AddRoute(fallback), IsOk());
-  Route odd;
+  LinkRoute odd;
   odd.index = link.index;
   odd.destination = Prefix("10.0.0.0/8");
   odd.gateway = Ip("192.168.77.1");
@@ -177,7 +177,7 @@ TEST_F(NetlinkKernelTest, Ipv6Routes) {
   Link link = MakePair();
   ASSERT_THAT(pod_->AddAddress({link.index, Prefix("fd00::2/64"), true, true}),
               IsOk());
-  Route route;
+  LinkRoute route;
   route.index = link.index;
   route.destination = Prefix("fd00:1::/64");
   route.priority = 5;

@@ -17,6 +17,13 @@ namespace {
 
 constexpr int kMaxDumpRestarts = 16;
 
+// A batch of this size fits into any socket's buffer.
+constexpr size_t kAlwaysFits = 64 << 10;
+
+// The kernel's are at most 32 KiB (netlink_dump() in af_netlink.c), but for the
+// single answer about a card with hundreds of virtual functions.
+constexpr size_t kMaxDatagram = 256 << 10;
+
 // NLMSGERR_ATTR_MSG of an acknowledgement, or nothing. With NETLINK_CAP_ACK the
 // attributes follow the request's header directly (netlink(7)).
 std::string ExtendedAck(const nlmsghdr* header) {
@@ -62,7 +69,7 @@ absl::Status StatusOfDone(const nlmsghdr* header, absl::string_view what) {
 
 // Calls `visit` for each message of a received datagram until it says stop.
 template <typename Visit>
-void ForEachMessage(const std::vector<char>& buffer, Visit visit) {
+void ForEachMessage(absl::string_view buffer, Visit visit) {
   const auto* header = reinterpret_cast<const nlmsghdr*>(buffer.data());
   auto left = static_cast<ssize_t>(buffer.size());
   for (; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
@@ -103,15 +110,18 @@ absl::Status NlSocket::Send(const void* bytes, size_t size,
 }
 
 absl::Status NlSocket::Receive(absl::string_view what) {
+  // Uninitialised, so that only what is received costs memory.
+  if (space_ == nullptr) space_.reset(new char[kMaxDatagram]);
   for (;;) {
-    // MSG_TRUNC with a null buffer tells the size of the next datagram.
-    ssize_t size = recv(fd_.get(), nullptr, 0, MSG_PEEK | MSG_TRUNC);
-    if (size >= 0) {
-      buffer_.resize(static_cast<size_t>(size));
-      size = recv(fd_.get(), buffer_.data(), buffer_.size(), 0);
+    // With MSG_TRUNC the size is the datagram's, even if the buffer is shorter.
+    ssize_t size = recv(fd_.get(), space_.get(), kMaxDatagram, MSG_TRUNC);
+    if (size > static_cast<ssize_t>(kMaxDatagram)) {
+      return absl::InternalError(absl::StrCat(what, ": netlink datagram of ",
+                                              size, " bytes, more than ",
+                                              kMaxDatagram));
     }
     if (size >= 0) {
-      buffer_.resize(static_cast<size_t>(size));
+      buffer_ = absl::string_view(space_.get(), static_cast<size_t>(size));
       NoteEndOfDump();
       return absl::OkStatus();
     }
@@ -167,7 +177,7 @@ absl::StatusOr<NlReply> NlSocket::Get(NlMessage& message,
         return false;
       }
       absl::Status status = StatusOfAck(header, what);
-      outcome = status.ok() ? absl::InternalError(absl::StrCat(
+      outcome = status.ok() ? absl::NotFoundError(absl::StrCat(
                                   what, ": acknowledged without a reply"))
                             : status;
       return false;
@@ -228,15 +238,30 @@ absl::Status NlSocket::Dump(NlMessage& message, absl::string_view what,
                                              kMaxDumpRestarts, " times"));
 }
 
+// The kernel takes a request in one piece, and refuses (EMSGSIZE) one that is
+// longer than the socket's send buffer, 208 KiB by default. Its answers, which
+// are shorter, must find room as well (ENOBUFS).
+absl::Status NlSocket::MakeRoomFor(size_t size, absl::string_view what) {
+  if (size <= kAlwaysFits) return absl::OkStatus();
+  const int wanted = static_cast<int>(size * 2);
+  for (int option : {SO_SNDBUFFORCE, SO_RCVBUFFORCE}) {
+    if (setsockopt(fd_.get(), SOL_SOCKET, option, &wanted, sizeof(wanted)) <
+        0) {
+      return ErrnoError("%s: setsockopt(%d, %d)", what, option, wanted);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status NlSocket::ExecuteBatch(std::vector<NlMessage>& messages,
                                     absl::string_view what) {
   std::vector<char> bytes;
   for (size_t i = 0; i < messages.size(); ++i) {
-    bool inner = i > 0 && i + 1 < messages.size();
+    bool last_inner = i + 2 == messages.size();
     if (messages[i].overflow()) {
       return absl::InternalError(absl::StrCat(what, ": message too long"));
     }
-    Stamp(messages[i], inner ? NLM_F_ACK : 0);
+    Stamp(messages[i], last_inner ? NLM_F_ACK : 0);
     const nlmsghdr* header = messages[i].header();
     const char* data = reinterpret_cast<const char*>(header);
     bytes.insert(bytes.end(), data, data + header->nlmsg_len);
@@ -244,10 +269,12 @@ absl::Status NlSocket::ExecuteBatch(std::vector<NlMessage>& messages,
   }
   uint32_t begin = messages.front().header()->nlmsg_seq;
   uint32_t last = messages.back().header()->nlmsg_seq - 1;
+  RETURN_IF_ERROR(MakeRoomFor(bytes.size(), what));
   RETURN_IF_ERROR(Send(bytes.data(), bytes.size(), what));
-  // Every inner message is acknowledged, also after one has failed, so the
-  // acknowledgement of the last one ends the exchange. Only an error that
-  // concerns the whole batch is addressed to its beginning, and is alone.
+  // Errors of inner messages come whether asked for or not, and all messages
+  // are read also after one has failed, so the acknowledgement of the last one
+  // ends the exchange. Only an error that concerns the whole batch is addressed
+  // to its beginning, and is alone.
   absl::Status first_error;
   for (bool done = false; !done;) {
     RETURN_IF_ERROR(Receive(what));

@@ -2,6 +2,7 @@
 #define DAVIT_NET_NETLINK_NL_SOCKET_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,8 @@ namespace davit {
 // (Invalid peer)". One thread at a time.
 class NlSocket {
  public:
-  // `protocol` is NETLINK_ROUTE or NETLINK_NETFILTER. In the calling thread's
-  // network namespace.
+  // `protocol` is NETLINK_ROUTE, NETLINK_NETFILTER or NETLINK_SOCK_DIAG. In the
+  // calling thread's network namespace.
   static absl::StatusOr<NlSocket> Open(int protocol);
 
   NlSocket(NlSocket&&) = default;
@@ -31,7 +32,8 @@ class NlSocket {
   // in errors.
   absl::Status Execute(NlMessage& message, absl::string_view what);
 
-  // Sends a request that has one reply. NotFound and so on as the kernel says.
+  // Sends a request that has one reply. NotFound and so on as the kernel says;
+  // NotFound too if it was flagged NLM_F_ACK and there is only that.
   absl::StatusOr<NlReply> Get(NlMessage& message, absl::string_view what);
 
   // Asks for a dump and gives every message to `visit` until it returns false.
@@ -51,8 +53,9 @@ class NlSocket {
  private:
   explicit NlSocket(UniqueFd fd) : fd_(std::move(fd)) {}
 
+  absl::Status MakeRoomFor(size_t size, absl::string_view what);
   absl::Status Send(const void* bytes, size_t size, absl::string_view what);
-  // Receives one datagram into buffer_.
+  // Receives one datagram: buffer_.
   absl::Status Receive(absl::string_view what);
   void NoteEndOfDump();
   absl::Status DrainUnfinishedDump(absl::string_view what);
@@ -66,7 +69,8 @@ class NlSocket {
   // The sequence number of a dump whose reader stopped early; 0 for none. The
   // kernel refuses (EBUSY) the next dump until it has been read to its end.
   uint32_t unfinished_dump_ = 0;
-  std::vector<char> buffer_;
+  std::unique_ptr<char[]> space_;
+  absl::string_view buffer_;  // the last datagram, in space_
 };
 
 }  // namespace davit

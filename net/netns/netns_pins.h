@@ -37,8 +37,9 @@ class NetnsPins {
   // The pods whose pin exists (leftover plain files included), sorted.
   absl::StatusOr<std::vector<std::string>> List() const;
 
- private:
   std::string PinPath(const std::string& pod_id) const;
+
+ private:
   std::string RecordPath(const std::string& pod_id) const;
 
   std::string netns_dir_;

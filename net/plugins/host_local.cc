@@ -73,8 +73,8 @@ absl::Status Check(const PluginRequest& request) {
   ASSIGN_OR_RETURN(auto store, OpenExistingStore(request));
   if (store != nullptr) {
     ASSIGN_OR_RETURN(auto lock, store->Lock());
-    ASSIGN_OR_RETURN(std::vector<Lease> leases, store->List());
-    if (!LeasesOf(leases, OwnerOf(request)).empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(std::vector<Lease> own, store->ListOf(OwnerOf(request)));
+    if (!own.empty()) return absl::OkStatus();
   }
   return absl::NotFoundError(
       absl::StrCat("host-local: Failed to find address added by container ",

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "net/plugins/cni_error.h"
 #include "net/plugins/host_local.h"
+#include "net/plugins/static_ipam.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/subprocess.h"
@@ -22,19 +23,33 @@
 namespace davit {
 namespace {
 
-class InProcessHostLocal : public IpamDelegate {
- public:
-  explicit InProcessHostLocal(const PluginRequest& request)
-      : request_(request) {}
+// An IPAM plugin of this binary, with its ADD as values.
+struct OwnIpam {
+  const Plugin* plugin;
+  absl::StatusOr<CniResult> (*add)(const PluginRequest&);
+};
 
-  absl::StatusOr<CniResult> Add() override { return HostLocalAdd(request_); }
-  absl::Status Del() override { return kHostLocalPlugin.del(request_); }
-  absl::Status Check() override { return kHostLocalPlugin.check(request_); }
-  absl::Status Status() override { return kHostLocalPlugin.status(request_); }
-  absl::Status Gc() override { return kHostLocalPlugin.gc(request_); }
+constexpr OwnIpam kOwnIpams[] = {{&kHostLocalPlugin, HostLocalAdd},
+                                 {&kStaticPlugin, StaticAdd}};
+
+class InProcessIpam : public IpamDelegate {
+ public:
+  InProcessIpam(const PluginRequest& request, const OwnIpam& ipam)
+      : request_(request), ipam_(ipam) {}
+
+  absl::StatusOr<CniResult> Add() override { return ipam_.add(request_); }
+  absl::Status Del() override { return Run(ipam_.plugin->del); }
+  absl::Status Check() override { return Run(ipam_.plugin->check); }
+  absl::Status Status() override { return Run(ipam_.plugin->status); }
+  absl::Status Gc() override { return Run(ipam_.plugin->gc); }
 
  private:
+  absl::Status Run(absl::Status (*function)(const PluginRequest&)) {
+    return function == nullptr ? absl::OkStatus() : function(request_);
+  }
+
   const PluginRequest& request_;
+  const OwnIpam& ipam_;
 };
 
 // Our environment with another CNI_COMMAND.
@@ -148,11 +163,13 @@ absl::StatusOr<std::unique_ptr<IpamDelegate>> IpamDelegate::Create(
   if (ipam.has_value()) RETURN_IF_ERROR(ipam->Read("type", &type));
   ASSIGN_OR_RETURN(std::string path, FindPlugin(type, request.path));
   std::unique_ptr<IpamDelegate> delegate;
-  if (type == kHostLocalPlugin.type && IsThisBinary(path)) {
-    delegate = std::make_unique<InProcessHostLocal>(request);
-  } else {
-    delegate = std::make_unique<ExecutedIpam>(request, std::move(path));
+  for (const OwnIpam& ipam : kOwnIpams) {
+    if (type == ipam.plugin->type && IsThisBinary(path)) {
+      delegate = std::make_unique<InProcessIpam>(request, ipam);
+      return delegate;
+    }
   }
+  delegate = std::make_unique<ExecutedIpam>(request, std::move(path));
   return delegate;
 }
 

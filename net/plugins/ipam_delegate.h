@@ -13,9 +13,10 @@ namespace davit {
 
 // The IPAM plugin of an interface plugin's configuration (CNI specification,
 // "Section 4: Plugin Delegation"). It is looked for in CNI_PATH, as the runtime
-// does. If what is found there is this very binary, its host-local runs in this
-// process; anything else is executed, with our environment and the whole
-// configuration. Errors are the plugin's own. The request must outlive it.
+// does. If what is found there is this very binary, its host-local or static
+// runs in this process; anything else is executed, with our environment and the
+// whole configuration. Errors are the plugin's own. The request must outlive
+// it.
 class IpamDelegate {
  public:
   virtual ~IpamDelegate() = default;

@@ -8,15 +8,26 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "net/plugins/bandwidth.h"
+#include "net/plugins/bridge.h"
+#include "net/plugins/firewall_plugin.h"
 #include "net/plugins/host_local.h"
 #include "net/plugins/loopback.h"
+#include "net/plugins/macvlan.h"
 #include "net/plugins/plugin_main.h"
+#include "net/plugins/portmap.h"
 #include "net/plugins/ptp.h"
+#include "net/plugins/static_ipam.h"
+#include "net/plugins/tuning.h"
 #include "runtime/base/file.h"
 
 int main(int argc, char** argv) {
   const davit::Plugin* const plugins[] = {
-      &davit::kHostLocalPlugin, &davit::kLoopbackPlugin, &davit::kPtpPlugin};
+      &davit::kBandwidthPlugin, &davit::kBridgePlugin,
+      &davit::kFirewallPlugin,  &davit::kHostLocalPlugin,
+      &davit::kLoopbackPlugin,  &davit::kMacvlanPlugin,
+      &davit::kPortmapPlugin,   &davit::kPtpPlugin,
+      &davit::kStaticPlugin,    &davit::kTuningPlugin};
   const char* path = argc > 0 ? argv[0] : "";
   const char* slash = strrchr(path, '/');
   const std::string name = slash == nullptr ? path : slash + 1;

@@ -35,6 +35,8 @@ struct Plugin {
   absl::Status (*check)(const PluginRequest&);
   absl::Status (*status)(const PluginRequest&);
   absl::Status (*gc)(const PluginRequest&);
+  // The oldest version of the specification that it can speak.
+  const char* first_version = "0.1.0";
 };
 
 }  // namespace davit

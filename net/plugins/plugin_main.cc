@@ -119,7 +119,17 @@ const char* FirstVersionOf(const std::string& command) {
   return kImplicitCniVersion;
 }
 
-absl::Status CheckVersion(const std::string& command,
+std::vector<std::string> SupportedVersions(const Plugin& plugin) {
+  std::vector<std::string> versions;
+  for (const std::string& version : SupportedCniVersions()) {
+    if (CniVersionAtLeast(version, plugin.first_version).value_or(false)) {
+      versions.push_back(version);
+    }
+  }
+  return versions;
+}
+
+absl::Status CheckVersion(const Plugin& plugin, const std::string& command,
                           const std::string& version) {
   absl::StatusOr<bool> allowed =
       CniVersionAtLeast(version, FirstVersionOf(command));
@@ -128,11 +138,15 @@ absl::Status CheckVersion(const std::string& command,
         CniErrorCode::kIncompatibleVersion,
         absl::StrFormat("config version does not allow %s", command));
   }
-  if (IsSupportedCniVersion(version)) return absl::OkStatus();
-  return CniError(
-      CniErrorCode::kIncompatibleVersion, "incompatible CNI versions",
-      absl::StrFormat("config is \"%s\", plugin supports [\"%s\"]", version,
-                      absl::StrJoin(SupportedCniVersions(), "\" \"")));
+  const std::vector<std::string> supported = SupportedVersions(plugin);
+  if (std::find(supported.begin(), supported.end(), version) !=
+      supported.end()) {
+    return absl::OkStatus();
+  }
+  return CniError(CniErrorCode::kIncompatibleVersion,
+                  "incompatible CNI versions",
+                  absl::StrFormat("config is \"%s\", plugin supports [\"%s\"]",
+                                  version, absl::StrJoin(supported, "\" \"")));
 }
 
 // Nothing may be configured, or deleted, in the node's own namespace as if it
@@ -201,7 +215,7 @@ absl::StatusOr<std::string> Execute(const Plugin& plugin,
     return InvalidEnvironment(
         absl::StrCat("unknown CNI_COMMAND: ", env.command));
   }
-  RETURN_IF_ERROR(CheckVersion(env.command, request.cni_version));
+  RETURN_IF_ERROR(CheckVersion(plugin, env.command, request.cni_version));
   if (plugin.uses_netns && (env.command == "ADD" || env.command == "DEL")) {
     RETURN_IF_ERROR(CheckNetns(env));
   }
@@ -221,12 +235,12 @@ PluginOutput About(const Plugin& plugin) {
           absl::StrFormat("CNI %s plugin of davit\n"
                           "CNI protocol versions supported: %s\n",
                           plugin.type,
-                          absl::StrJoin(SupportedCniVersions(), ", "))};
+                          absl::StrJoin(SupportedVersions(plugin), ", "))};
 }
 
-PluginOutput Version() {
+PluginOutput Version(const Plugin& plugin) {
   Json json = {{"cniVersion", SupportedCniVersions().back()},
-               {"supportedVersions", SupportedCniVersions()}};
+               {"supportedVersions", SupportedVersions(plugin)}};
   return {0, json.dump() + "\n", ""};
 }
 
@@ -240,7 +254,7 @@ PluginOutput RunPlugin(const Plugin& plugin, const PluginInput& input) {
       input.getenv("CNI_NETNS_OVERRIDE")};
   if (env.command.empty()) return About(plugin);
   // Runtimes ask for the version with dummies for all the rest.
-  if (env.command == "VERSION") return Version();
+  if (env.command == "VERSION") return Version(plugin);
   absl::StatusOr<std::string> result = Execute(plugin, env, input);
   if (!result.ok()) return {1, FormatError(result.status()), ""};
   return {0, *std::move(result), ""};

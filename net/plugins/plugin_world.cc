@@ -140,7 +140,9 @@ PluginWorld::PluginWorld() {
   const std::string binary = OurBinary();
   Require(MakeDirectories(our_plugins()).ok(), our_plugins());
   Require(MakeDirectories(path("netns")).ok(), "netns directory");
-  for (const char* type : {"ptp", "host-local", "loopback"}) {
+  for (const char* type :
+       {"bandwidth", "bridge", "firewall", "host-local", "loopback", "macvlan",
+        "portmap", "ptp", "static", "tuning"}) {
     std::string link = absl::StrCat(our_plugins(), "/", type);
     Require(symlink(binary.c_str(), link.c_str()) == 0, link);
   }
@@ -235,6 +237,37 @@ std::vector<std::string> PluginWorld::Leases() const {
     }
   }
   return leases;
+}
+
+void ConnectOutside(PluginWorld& world, const TestNetns& outside,
+                    const std::vector<std::string>& subnets) {
+  Netlink& node = world.node_link();
+  Require(node.AddVethPair({.name = "up0",
+                            .peer_name = "eth0",
+                            .peer_netns_fd = outside.fd()})
+              .ok(),
+          "veth to the outside");
+  Netlink there = *Netlink::OpenIn(outside.fd());
+  const int theirs = there.GetLink("eth0")->index;
+  const int ours = node.GetLink("up0")->index;
+  auto add = [](Netlink& netlink, int index, const char* prefix) {
+    Address address{index, *IpPrefix::Parse(prefix), false, true};
+    Require(netlink.AddAddress(address).ok(), prefix);
+  };
+  add(node, ours, "192.0.2.1/24");
+  add(node, ours, "2001:db8::1/64");
+  add(there, theirs, "192.0.2.2/24");
+  add(there, theirs, "2001:db8::2/64");
+  Require(node.SetLinkUp(ours, true).ok(), "up0");
+  Require(there.SetLinkUp(theirs, true).ok(), "eth0");
+  for (const std::string& subnet : subnets) {
+    LinkRoute route;
+    route.index = theirs;
+    route.destination = *IpPrefix::Parse(subnet);
+    route.gateway = *IpAddress::Parse(
+        route.destination.address.is_v6() ? "2001:db8::1" : "192.0.2.1");
+    Require(there.AddRoute(route).ok(), subnet);
+  }
 }
 
 std::string PtpJson(const PluginWorld& world, const std::string& subnet,

@@ -84,6 +84,11 @@ class PluginWorld {
   std::map<std::string, std::unique_ptr<TestNetns>> pods_;
 };
 
+// Makes `outside` a neighbour of the node that knows the way to the pods'
+// subnets: 192.0.2.2 and 2001:db8::2, with the node at .1 and ::1.
+void ConnectOutside(PluginWorld& world, const TestNetns& outside,
+                    const std::vector<std::string>& subnets);
+
 // A configuration of type ptp with host-local over this subnet; `more` are
 // further members ("\"ipMasq\": true").
 std::string PtpJson(const PluginWorld& world, const std::string& subnet,

@@ -19,6 +19,7 @@ namespace davit {
 namespace {
 
 using ::davit::testing::ConnectAndSeePeer;
+using ::davit::testing::ConnectOutside;
 using ::davit::testing::IsOk;
 using ::davit::testing::PluginAnswer;
 using ::davit::testing::PluginCall;
@@ -70,37 +71,6 @@ class PtpAddKernelTest : public ::testing::Test {
     EXPECT_EQ(world_.Ruleset(), "");
   }
 
-  // A neighbour of the node that knows the way to the pods.
-  void AddOutside() {
-    ASSERT_THAT(
-        world_.node_link().AddVethPair({.name = "up0",
-                                        .peer_name = "eth0",
-                                        .peer_netns_fd = outside_.fd()}),
-        IsOk());
-    Netlink outside = *Netlink::OpenIn(outside_.fd());
-    const int there = outside.GetLink("eth0")->index;
-    const int here = world_.node_link().GetLink("up0")->index;
-    for (const char* net : {"192.0.2.", "2001:db8::"}) {
-      std::string length = net[3] == '.' ? "/24" : "/64";
-      ASSERT_THAT(world_.node_link().AddAddress(
-                      {here, Prefix(net + ("1" + length)), false, true}),
-                  IsOk());
-      ASSERT_THAT(outside.AddAddress(
-                      {there, Prefix(net + ("2" + length)), false, true}),
-                  IsOk());
-    }
-    ASSERT_THAT(world_.node_link().SetLinkUp(here, true), IsOk());
-    ASSERT_THAT(outside.SetLinkUp(there, true), IsOk());
-    for (const auto& [net, via] : {std::pair(kSubnet4, "192.0.2.1"),
-                                   std::pair(kSubnet6, "2001:db8::1")}) {
-      Route route;
-      route.index = there;
-      route.destination = Prefix(net);
-      route.gateway = Ip(via);
-      ASSERT_THAT(outside.AddRoute(route), IsOk());
-    }
-  }
-
   PluginWorld world_;
   TestNetns outside_;
 };
@@ -126,22 +96,22 @@ TEST_F(PtpAddKernelTest, MakesTheDocumentedLink) {
   EXPECT_EQ(pod_end.mtu, 1400u);
   EXPECT_EQ(node_end.alias, "pod-1 eth0");
 
-  Route gateway{.index = pod_end.index,
-                .destination = Prefix("172.16.28.1/32"),
-                .source = Ip("172.16.28.2"),
-                .scope = 253};
-  Route subnet{.index = pod_end.index,
-               .destination = Prefix(kSubnet4),
-               .gateway = Ip("172.16.28.1"),
-               .source = Ip("172.16.28.2")};
-  Route fallback{.index = pod_end.index,
-                 .destination = Prefix("0.0.0.0/0"),
-                 .gateway = Ip("172.16.28.1")};
+  LinkRoute gateway{.index = pod_end.index,
+                    .destination = Prefix("172.16.28.1/32"),
+                    .source = Ip("172.16.28.2"),
+                    .scope = 253};
+  LinkRoute subnet{.index = pod_end.index,
+                   .destination = Prefix(kSubnet4),
+                   .gateway = Ip("172.16.28.1"),
+                   .source = Ip("172.16.28.2")};
+  LinkRoute fallback{.index = pod_end.index,
+                     .destination = Prefix("0.0.0.0/0"),
+                     .gateway = Ip("172.16.28.1")};
   EXPECT_THAT(*inside.ListRoutes(pod_end.index, AF_INET),
               ::testing::UnorderedElementsAre(gateway, subnet, fallback));
-  Route to_pod{.index = node_end.index,
-               .destination = Prefix("172.16.28.2/32"),
-               .scope = 254};
+  LinkRoute to_pod{.index = node_end.index,
+                   .destination = Prefix("172.16.28.2/32"),
+                   .scope = 254};
   EXPECT_THAT(*world_.node_link().ListRoutes(node_end.index, AF_INET),
               ElementsAre(to_pod));
   EXPECT_EQ(Sysctl(world_.node(), "ipv4/ip_forward"), "1\n");
@@ -179,7 +149,7 @@ TEST_F(PtpAddKernelTest, PodsReachGatewayAndEachOtherUnderTheirOwnAddresses) {
 }
 
 TEST_F(PtpAddKernelTest, MasqueradeIsSeenOutside) {
-  AddOutside();
+  ConnectOutside(world_, outside_, {kSubnet4, kSubnet6});
   const std::string plain = world_.AddPod("plain");
   const std::string masked = world_.AddPod("masked");
   std::string ranges = absl::StrCat(
@@ -240,16 +210,16 @@ TEST_F(PtpAddKernelTest, RoutesWithForeignGatewaysAndAttributes) {
   Netlink inside = world_.PodLink(pod);
   const int index = inside.GetLink("eth0")->index;
   ASSERT_OK_AND_ASSIGN(auto routes, inside.ListRoutes(index, AF_INET));
-  Route foreign{.index = index,
-                .destination = Prefix("10.0.0.0/8"),
-                .gateway = Ip("172.16.28.77"),
-                .on_link = true};
-  Route special{.index = index,
-                .destination = Prefix("10.9.0.0/16"),
-                .gateway = Ip("172.16.28.1"),
-                .table = 700,
-                .priority = 9,
-                .mtu = 1300};
+  LinkRoute foreign{.index = index,
+                    .destination = Prefix("10.0.0.0/8"),
+                    .gateway = Ip("172.16.28.77"),
+                    .on_link = true};
+  LinkRoute special{.index = index,
+                    .destination = Prefix("10.9.0.0/16"),
+                    .gateway = Ip("172.16.28.1"),
+                    .table = 700,
+                    .priority = 9,
+                    .mtu = 1300};
   EXPECT_THAT(routes, Contains(foreign));
   EXPECT_THAT(routes, Contains(special));
 }

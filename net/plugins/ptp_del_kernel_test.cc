@@ -135,7 +135,7 @@ TEST_F(PtpDelKernelTest, SparesOtherPodsOfTheNetwork) {
 
 TEST_F(PtpDelKernelTest, ATableThatIsNotOursIsAnErrorThatSaysSo) {
   ASSERT_EQ(world_.Run("ptp", {"DEL", config_, pod_}).exit_code, 0);
-  Nft({"add table inet davit"});
+  Nft({"add table inet davit; add chain inet davit postrouting"});
   PluginAnswer answer = world_.Run("ptp", {"ADD", config_, pod_});
   EXPECT_EQ(answer.exit_code, 1);
   EXPECT_THAT(answer.json.value("msg", ""),

@@ -45,6 +45,18 @@ bool IsPtmx(const UniqueFd& place) {
          info.st_rdev == makedev(5, 2);
 }
 
+// Gives `fd` to the pod's root, who is not ours with a user namespace: to who
+// owns /run there.
+absl::Status GiveToPod(int root, int fd) {
+  UniqueFd run = OpenBelow(root, "run", O_PATH | O_DIRECTORY, Lookup::kInRoot);
+  struct stat info;
+  if (!run || fstat(run.get(), &info) < 0) return ErrnoError("stat(/run)");
+  if (fchownat(fd, "", info.st_uid, info.st_gid, AT_EMPTY_PATH) < 0) {
+    return ErrnoError("fchownat(%d, %d)", info.st_uid, info.st_gid);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<PodTree> PodTree::Open(const PodRef& pod) {
@@ -105,7 +117,9 @@ absl::StatusOr<UniqueFd> PodTree::MakeFifo(const std::string& directory,
   UniqueFd place(
       openat(parent.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!place) return ErrnoError("open(%s, O_PATH) in the pod", path);
-  return OpenIfOfType(place, S_IFIFO, O_RDONLY, path);
+  ASSIGN_OR_RETURN(UniqueFd fifo, OpenIfOfType(place, S_IFIFO, O_RDONLY, path));
+  RETURN_IF_ERROR(GiveToPod(root_.get(), fifo.get()), path);
+  return fifo;
 }
 
 absl::Status PodTree::RemoveFile(const std::string& directory,
@@ -135,6 +149,7 @@ absl::StatusOr<PodTree::Pty> PodTree::OpenPty() const {
   pty.slave = UniqueFd(
       ioctl(pty.master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!pty.slave) return ErrnoError("ioctl(%s, TIOCGPTPEER)", kPath);
+  RETURN_IF_ERROR(GiveToPod(root_.get(), pty.slave.get()), "pty of the pod");
   return pty;
 }
 

@@ -38,4 +38,11 @@ std::string MachineIdOfUuid(absl::string_view uuid) {
   return absl::StrReplaceAll(uuid, {{"-", ""}});
 }
 
+std::string UuidOfMachineId(absl::string_view id) {
+  std::string uuid(id);
+  if (uuid.size() != 32 || uuid == std::string(32, '0')) return "";
+  for (size_t at : {8, 13, 18, 23}) uuid.insert(at, 1, '-');
+  return IsUuid(uuid) ? uuid : "";
+}
+
 }  // namespace davit

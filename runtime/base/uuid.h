@@ -16,6 +16,10 @@ bool IsUuid(absl::string_view text);
 // The same without dashes: the form of /etc/machine-id (machine-id(5)).
 std::string MachineIdOfUuid(absl::string_view uuid);
 
+// The other way: 32 hexadecimal digits in lower case as a UUID; "" for anything
+// else, and for the null id.
+std::string UuidOfMachineId(absl::string_view id);
+
 }  // namespace davit
 
 #endif  // DAVIT_RUNTIME_BASE_UUID_H_

@@ -30,12 +30,12 @@ EventThread::EventThread(Epoll epoll, UniqueFd wake)
 
 EventThread::~EventThread() {
   if (!thread_.joinable()) return;
-  std::vector<std::thread> aside;
+  std::vector<Aside> aside;
   {
     absl::MutexLock lock(&mutex_);
     aside.swap(aside_);
   }
-  for (std::thread& thread : aside) thread.join();
+  for (Aside& one : aside) one.thread.join();
   Post([this] { stop_ = true; });
   thread_.join();
 }
@@ -58,7 +58,17 @@ void EventThread::RunAndWait(const std::function<void()>& work) {
 
 void EventThread::RunAside(std::function<void()> work) {
   absl::MutexLock lock(&mutex_);
-  aside_.emplace_back(std::move(work));
+  std::erase_if(aside_, [](Aside& one) {
+    if (!*one.done) return false;
+    one.thread.join();
+    return true;
+  });
+  auto done = std::make_shared<std::atomic<bool>>(false);
+  std::thread thread([work = std::move(work), done] {
+    work();
+    *done = true;
+  });
+  aside_.push_back({std::move(thread), std::move(done)});
 }
 
 void EventThread::Loop() {

@@ -1,6 +1,7 @@
 #ifndef DAVIT_RUNTIME_BOOT_EVENT_THREAD_H_
 #define DAVIT_RUNTIME_BOOT_EVENT_THREAD_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -30,7 +31,7 @@ class EventThread {
   void RunAndWait(const std::function<void()>& work);
 
   // Runs `work`, which may block, on a thread of its own that ends before this
-  // object does. For what happens rarely.
+  // object does. For what happens rarely: a pod's end.
   void RunAside(std::function<void()> work);
 
   // Only on the thread (in `work` or a callback).
@@ -45,7 +46,11 @@ class EventThread {
   UniqueFd wake_;  // eventfd
   absl::Mutex mutex_;
   std::vector<std::function<void()>> posted_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::thread> aside_ ABSL_GUARDED_BY(mutex_);
+  struct Aside {
+    std::thread thread;
+    std::shared_ptr<std::atomic<bool>> done;
+  };
+  std::vector<Aside> aside_ ABSL_GUARDED_BY(mutex_);
   bool stop_ = false;  // only on the thread
   std::thread thread_;
 };

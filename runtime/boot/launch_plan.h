@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/userns/userns.h"
 
 namespace davit {
 
@@ -28,6 +29,7 @@ struct FsStep {
     kConsole,       // target: gets a new pty of /dev/pts; the shim its master
     kNotifySocket,  // target: a socket that the shim reads
     kHeldFifo,      // target: a fifo that the shim holds open
+    kTty,           // target: "/dev/pts/N", the next pty; the shim its master
   };
   Kind kind = Kind::kDirectory;
   std::string target;
@@ -39,6 +41,7 @@ struct FsStep {
   bool recursive = false;
   bool only_if_absent = false;  // kFile, kSymlink: keep what is there
   bool if_present = false;      // kBind: skip it if the target is absent
+  bool keep_ids = false;        // kHostBind: it has the pod's ids already
   bool operator==(const FsStep&) const = default;
 };
 
@@ -50,6 +53,12 @@ struct DeviceRule {
   std::string access;  // of "rwm": read, write, mknod
   bool operator==(const DeviceRule&) const = default;
 };
+
+// The numbers of a shim's descriptors when it starts: the encoded plan, a
+// control connection, then the plan's listen_fds.
+constexpr int kPlanFdOfShim = 3;
+constexpr int kClientFdOfShim = 4;
+constexpr int kFirstListenFdOfShim = 5;
 
 // Everything that the shim does to boot one pod, as values: made by
 // BuildLaunchPlan, carried to the shim by plan_codec.h, decided nowhere else.
@@ -69,6 +78,13 @@ struct LaunchPlan {
   std::string runtime_dir;       // shim.sock, shim.json
   std::string state_dir;         // exit.json, console.log
   int64_t cgroup_made_usec = 0;  // wall clock: the phase "cgroup"
+  // Sockets that the shim was given for PID 1; there they are 3, 4, …
+  int listen_fds = 0;
+  // Its user namespace; an empty path: the host's.
+  PodUserns userns;
+  // Directory of the host where the shim mounts what is /run/host/unix-export
+  // in the pod.
+  std::string unix_export;
   bool operator==(const LaunchPlan&) const = default;
 };
 

@@ -1,10 +1,14 @@
 #include "runtime/boot/launcher.h"
 
+#include <limits.h>
+#include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "runtime/base/errno_error.h"
@@ -13,6 +17,7 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
 #include "runtime/boot/event_thread.h"
+#include "runtime/boot/journal_link.h"
 #include "runtime/boot/packet_socket.h"
 #include "runtime/boot/plan_builder.h"
 #include "runtime/boot/pod_process.h"
@@ -20,9 +25,10 @@
 #include "runtime/boot/root_inspector.h"
 #include "runtime/boot/shim_process.h"
 #include "runtime/boot/shim_record.h"
+#include "runtime/boot/unix_export.h"
 #include "runtime/cgroup/cgroup_record.h"
-#include "runtime/cgroup/hierarchy.h"
 #include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/cgroup/pod_home.h"
 #include "runtime/sandbox/seccomp.h"
 
 namespace davit {
@@ -33,14 +39,29 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 // takes for ever.
 constexpr absl::Duration kStartTimeout = absl::Seconds(60);
 
-bool HostRunsSystemd() {
-  return PathExists("/run/systemd/system");  // sd_booted(3)
-}
-
 absl::StatusOr<std::string> HostBootId() {
   ASSIGN_OR_RETURN(std::string text,
                    ReadFile("/proc/sys/kernel/random/boot_id"));
   return std::string(absl::StripAsciiWhitespace(text));
+}
+
+// "Europe/Berlin" if `path` is a link into the zoneinfo directory, else "".
+std::string TimezoneOf(const std::string& path) {
+  char target[PATH_MAX];
+  ssize_t n = readlink(path.c_str(), target, sizeof(target));
+  std::string text(target, static_cast<size_t>(std::max<ssize_t>(n, 0)));
+  constexpr char kZones[] = "/zoneinfo/";
+  size_t at = text.rfind(kZones);
+  if (at == text.npos) return "";
+  std::string zone = text.substr(at + strlen(kZones));
+  // A name of the database, never a path out of it.
+  bool exists = PathExists(absl::StrCat("/usr/share/zoneinfo/", zone));
+  return exists && !absl::StrContains(zone, "..") ? zone : "";
+}
+
+std::string ReadMachineId(const std::string& path) {
+  return std::string(
+      absl::StripAsciiWhitespace(ReadFile(path, 4096).value_or("")));
 }
 
 absl::StatusOr<HostFacts> DetectHost() {
@@ -57,12 +78,6 @@ absl::StatusOr<HostFacts> DetectHost() {
   return host;
 }
 
-CgroupLimits ToCgroupLimits(const PodLimits& limits) {
-  return {.memory_max_bytes = limits.memory_max_bytes,
-          .cpu_millis = limits.cpu_millis,
-          .pids_max = limits.pids_max};
-}
-
 absl::Status CheckPodId(const std::string& pod_id) {
   if (IsUuid(pod_id)) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -72,6 +87,8 @@ absl::Status CheckPodId(const std::string& pod_id) {
 absl::Status RemoveRuntimeFiles(const std::string& runtime_dir) {
   RETURN_IF_ERROR(RemoveFile(ShimSocketPath(runtime_dir)));
   RETURN_IF_ERROR(RemoveFile(ShimRecordPath(runtime_dir)));
+  RETURN_IF_ERROR(RemoveUnixExport(UnixExportPath(runtime_dir)));
+  RETURN_IF_ERROR(UnlinkJournal(JournalLinkPath(runtime_dir)));
   // The intent last: it is the way back to all else.
   return RemoveFile(CgroupRecordPath(runtime_dir));
 }
@@ -82,18 +99,12 @@ absl::Status RemoveStateFiles(const std::string& state_dir) {
   return RemoveFile(ConsoleLogPath(state_dir) + ".1");
 }
 
-absl::Status RemoveCgroup(const PodCgroup& cgroup) {
-  RETURN_IF_ERROR(cgroup.KillAll(kKillTimeout));
-  return cgroup.Remove();
-}
-
 class LauncherImpl : public Launcher {
  public:
-  LauncherImpl(LauncherOptions options,
-               std::vector<CgroupHierarchy> hierarchies, HostFacts host,
+  LauncherImpl(LauncherOptions options, PodHome home, HostFacts host,
                std::string boot_id, std::unique_ptr<EventThread> events)
       : options_(std::move(options)),
-        hierarchies_(std::move(hierarchies)),
+        home_(std::move(home)),
         host_(std::move(host)),
         boot_id_(std::move(boot_id)),
         events_(std::move(events)) {}
@@ -108,22 +119,30 @@ class LauncherImpl : public Launcher {
   absl::StatusOr<std::vector<std::string>> ListCgroups() override;
 
  private:
-  PodCgroup PlanCgroup(const std::string& pod_id) const {
-    return PodCgroup::Plan(hierarchies_, options_.cgroup_parent, pod_id,
-                           HostRunsSystemd());
-  }
   absl::StatusOr<PodCgroup> FindCgroup(const std::string& pod_id,
                                        const std::string& runtime_dir) const;
   absl::Status CheckNotRunning(const BootRequest& request,
                                const PodCgroup& cgroup) const;
-  absl::Status MakeCgroup(const BootRequest& request, const PodCgroup& cgroup);
+  absl::Status RemoveCgroup(const std::string& pod_id,
+                            const PodCgroup& cgroup) const;
+  PodProcessParts PartsOf(const std::string& pod_id,
+                          const std::string& runtime_dir,
+                          const std::string& state_dir, PodCgroup cgroup,
+                          PodListener listener) const;
+  absl::Status BootShim(const BootRequest& request, const HostFacts& host,
+                        const GuestFacts& guest, ShimProcess& shim,
+                        PodCgroup& cgroup) const;
+  void Announce(const BootRequest& request, const ShimState& state,
+                const PodListener& listener) const;
+  absl::Status LinkJournalOf(const BootRequest& request,
+                             const GuestFacts& guest) const;
   absl::StatusOr<std::unique_ptr<PodProcess>> TakeUpRunning(
       PodProcessParts& parts);
   absl::StatusOr<std::unique_ptr<PodProcess>> TakeUpEnded(
       PodProcessParts parts);
 
   const LauncherOptions options_;
-  const std::vector<CgroupHierarchy> hierarchies_;
+  const PodHome home_;
   const HostFacts host_;
   const std::string boot_id_;
   const std::unique_ptr<EventThread> events_;
@@ -146,42 +165,100 @@ absl::Status LauncherImpl::CheckNotRunning(const BootRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status LauncherImpl::MakeCgroup(const BootRequest& request,
-                                      const PodCgroup& cgroup) {
-  RETURN_IF_ERROR(
-      WriteCgroupRecord(CgroupRecordPath(request.runtime_dir), cgroup));
-  RETURN_IF_ERROR(cgroup.Create());
-  return cgroup.SetLimits(ToCgroupLimits(request.limits));
+absl::Status LauncherImpl::RemoveCgroup(const std::string& pod_id,
+                                        const PodCgroup& cgroup) const {
+  RETURN_IF_ERROR(cgroup.KillAll(kKillTimeout));
+  return home_.Remove(pod_id, cgroup);
+}
+
+PodProcessParts LauncherImpl::PartsOf(const std::string& pod_id,
+                                      const std::string& runtime_dir,
+                                      const std::string& state_dir,
+                                      PodCgroup cgroup,
+                                      PodListener listener) const {
+  return {.pod_id = pod_id,
+          .runtime_dir = runtime_dir,
+          .state_dir = state_dir,
+          .home = &home_,
+          .cgroup = std::move(cgroup),
+          .listener = std::move(listener),
+          .events = events_.get()};
+}
+
+// Gives the waiting shim its cgroups (`cgroup` is what they are) and its plan.
+absl::Status LauncherImpl::BootShim(const BootRequest& request,
+                                    const HostFacts& host,
+                                    const GuestFacts& guest, ShimProcess& shim,
+                                    PodCgroup& cgroup) const {
+  absl::StatusOr<PodCgroup> made = home_.Make(
+      request.pod_id, absl::StrCat("Davit pod ", request.hostname),
+      shim.child(), request.limits, CgroupRecordPath(request.runtime_dir));
+  if (!made.ok() && shim.AwaitEnd(absl::ZeroDuration()).ok()) {
+    // Nobody can make a scope for a dead process: the cause, not the effect.
+    return absl::AbortedError(absl::StrCat("shim has ended without a word; ",
+                                           made.status().message()));
+  }
+  RETURN_IF_ERROR(made.status());
+  cgroup = *std::move(made);
+  if (!request.userns.path.empty()) {
+    RETURN_IF_ERROR(cgroup.Delegate(request.userns.base));
+  }
+  LaunchPlan plan = BuildLaunchPlan(request, host, guest, cgroup, NewUuid());
+  plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());
+  return shim.SendPlan(plan);
+}
+
+void LauncherImpl::Announce(const BootRequest& request, const ShimState& state,
+                            const PodListener& listener) const {
+  if (request.machine_name.empty()) return;
+  absl::Status status = home_.Announce(request.pod_id, request.machine_name,
+                                       state.init.pid, request.rootfs);
+  if (!status.ok() && listener.on_trouble) listener.on_trouble(status);
+}
+
+absl::Status LauncherImpl::LinkJournalOf(const BootRequest& request,
+                                         const GuestFacts& guest) const {
+  if (request.journal_dir.empty()) return absl::OkStatus();
+  return LinkJournal(
+      {.host_root = options_.journal_root,
+       .host_id = ReadMachineId(options_.machine_id),
+       .machine_id = MachineIdOfUuid(ContainerUuid(request, guest)),
+       .pod_root = request.journal_dir,
+       .intent = JournalLinkPath(request.runtime_dir)});
 }
 
 absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Start(
     const BootRequest& request, PodListener listener) {
   RETURN_IF_ERROR(ValidateBootRequest(request));
-  PodCgroup cgroup = PlanCgroup(request.pod_id);
+  PodCgroup cgroup = home_.Plan(request.pod_id);
   RETURN_IF_ERROR(CheckNotRunning(request, cgroup));
-  ASSIGN_OR_RETURN(GuestFacts guest,
-                   InspectRoot(request.rootfs, request.init_argv.empty()));
-  LaunchPlan plan = BuildLaunchPlan(request, host_, guest, cgroup, NewUuid());
-  RETURN_IF_ERROR(cgroup.Remove(), "clear an earlier run");
+  HostFacts host = host_;
+  // It may have changed since we looked last.
+  host.timezone = TimezoneOf(options_.localtime);
+  ASSIGN_OR_RETURN(
+      GuestFacts guest,
+      InspectRoot(request.rootfs, request.init_argv.empty(), host.timezone));
+  RETURN_IF_ERROR(home_.Remove(request.pod_id, cgroup), "clear an earlier run");
 
   Rollback rollback;
   rollback.Add("remove what was started", [&]() -> absl::Status {
-    RETURN_IF_ERROR(RemoveCgroup(cgroup));
+    RETURN_IF_ERROR(RemoveCgroup(request.pod_id, cgroup));
     RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
     return RemoveRuntimeFiles(request.runtime_dir);
   });
   RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
-  RETURN_IF_ERROR(MakeCgroup(request, cgroup));
-  plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());
+  RETURN_IF_ERROR(LinkJournalOf(request, guest), "link journal");
+  // Declared after the rollback: it is killed before its cgroups are removed.
   ASSIGN_OR_RETURN(ShimProcess shim,
-                   ShimProcess::Start(options_.shim_path, plan));
+                   ShimProcess::Start(options_.shim_path, request.pod_id,
+                                      request.listen_fds));
+  RETURN_IF_ERROR(BootShim(request, host, guest, shim, cgroup));
   ASSIGN_OR_RETURN(ShimState state, shim.AwaitState(kStartTimeout), "boot pod");
   rollback.Commit();
-  PodProcessParts parts = {.runtime_dir = request.runtime_dir,
-                           .state_dir = request.state_dir,
-                           .cgroup = std::move(cgroup),
-                           .listener = std::move(listener),
-                           .events = events_.get()};
+  Announce(request, state, listener);
+  PodProcessParts parts =
+      PartsOf(request.pod_id, request.runtime_dir, request.state_dir,
+              std::move(cgroup), std::move(listener));
   ShimProcess::Parts released = std::move(shim).Release();
   return FollowPod(std::move(parts), std::move(state),
                    std::move(released.socket), std::move(released.pidfd));
@@ -195,7 +272,7 @@ absl::StatusOr<PodCgroup> LauncherImpl::FindCgroup(
       ReadCgroupRecord(CgroupRecordPath(runtime_dir), pod_id);
   if (absl::IsNotFound(recorded.status()) ||
       absl::IsDataLoss(recorded.status())) {
-    return PlanCgroup(pod_id);
+    return home_.Plan(pod_id);
   }
   return recorded;
 }
@@ -205,11 +282,8 @@ absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Recover(
     const std::string& state_dir, PodListener listener) {
   RETURN_IF_ERROR(CheckPodId(pod_id));
   ASSIGN_OR_RETURN(PodCgroup cgroup, FindCgroup(pod_id, runtime_dir));
-  PodProcessParts parts = {.runtime_dir = runtime_dir,
-                           .state_dir = state_dir,
-                           .cgroup = std::move(cgroup),
-                           .listener = std::move(listener),
-                           .events = events_.get()};
+  PodProcessParts parts = PartsOf(pod_id, runtime_dir, state_dir,
+                                  std::move(cgroup), std::move(listener));
   absl::StatusOr<std::unique_ptr<PodProcess>> running = TakeUpRunning(parts);
   if (!absl::IsNotFound(running.status())) return running;
   return TakeUpEnded(std::move(parts));
@@ -268,12 +342,12 @@ absl::Status LauncherImpl::Destroy(const std::string& pod_id,
     // First the shim: it must not write while its files are removed.
     RETURN_IF_ERROR(KillProcess(recorded->shim, kKillTimeout), "kill shim");
   }
-  RETURN_IF_ERROR(RemoveCgroup(cgroup));
+  RETURN_IF_ERROR(RemoveCgroup(pod_id, cgroup));
   return RemoveRuntimeFiles(runtime_dir);
 }
 
 absl::StatusOr<std::vector<std::string>> LauncherImpl::ListCgroups() {
-  return ListPodCgroups(hierarchies_, options_.cgroup_parent);
+  return home_.List();
 }
 
 }  // namespace
@@ -289,13 +363,11 @@ absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(
         absl::StrCat("cgroup_parent: \"", options.cgroup_parent,
                      "\" is not a directory's name"));
   }
-  ASSIGN_OR_RETURN(std::vector<CgroupHierarchy> hierarchies,
-                   DiscoverCgroupHierarchies());
-  RETURN_IF_ERROR(PrepareAgentCgroup(hierarchies, options.cgroup_parent));
+  ASSIGN_OR_RETURN(PodHome home, PodHome::Open(options.cgroup_parent));
   ASSIGN_OR_RETURN(HostFacts host, DetectHost());
   ASSIGN_OR_RETURN(std::string boot_id, HostBootId());
   ASSIGN_OR_RETURN(std::unique_ptr<EventThread> events, EventThread::Create());
-  return std::make_unique<LauncherImpl>(options, std::move(hierarchies),
+  return std::make_unique<LauncherImpl>(options, std::move(home),
                                         std::move(host), std::move(boot_id),
                                         std::move(events));
 }

@@ -17,6 +17,8 @@
 #include "absl/time/time.h"
 #include "runtime/base/process_id.h"
 #include "runtime/boot/pod_file.h"
+#include "runtime/cgroup/limits.h"
+#include "runtime/userns/userns.h"
 
 namespace davit {
 
@@ -27,11 +29,14 @@ struct PodBind {
   bool read_only = true;
 };
 
-// Limits on the pod's whole cgroup; 0 means no limit.
-struct PodLimits {
-  uint64_t memory_max_bytes = 0;
-  uint64_t cpu_millis = 0;  // 1000 = one core
-  uint64_t pids_max = 0;
+// A user of the host that the pod's own programs know too: a record in
+// /run/host/userdb that nss-systemd(8) reads, with a group of the same name.
+struct PodUser {
+  std::string name;  // as useradd(8) takes it
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::string home;  // of the host; /run/host/home/<name> in the pod. May be ""
+  std::string shell = "/bin/sh";
 };
 
 // What a pod's boot needs; values only. The root file system is mounted and the
@@ -39,15 +44,33 @@ struct PodLimits {
 struct BootRequest {
   std::string pod_id;  // UUID: container_uuid, and machine-id if empty there
   std::string hostname;
-  std::string rootfs;                  // a mount point; submounts come along
-  std::string netns_path;              // empty: the host's network
+  // The pod's name for systemd-machined, where the host runs it; empty: it is
+  // not told.
+  std::string machine_name;
+  std::string rootfs;      // a mount point; submounts come along
+  std::string netns_path;  // empty: the host's network
+  // Its users are not the host's: made by PreparePodUserns, and the root is
+  // mounted with it (OverlaySpec::userns). A netns of its own should be owned
+  // by it (CreateNetnsOwnedBy), or the pod cannot configure it. Empty path: the
+  // host's users.
+  PodUserns userns;
   std::vector<std::string> init_argv;  // empty: the root image's own systemd
   std::vector<std::string> init_args;  // appended to it, "--log-target=…"
   std::map<std::string, std::string> env;          // more for PID 1
   std::map<std::string, std::string> credentials;  // systemd credentials
   std::vector<PodBind> binds;
   std::vector<PodFile> files;  // written before PID 1 starts
-  PodLimits limits;
+  std::vector<PodUser> users;
+  // Logins on so many ptys more (container_ttys), beside the console's; 0 to 8.
+  int extra_ttys = 0;
+  // Sockets for the pod's systemd, as by socket activation (sd_listen_fds(3)):
+  // open in the caller, who may close them after Start.
+  std::vector<int> listen_fds;
+  // The directory that is /var/log/journal in the pod (by a bind). Where the
+  // host keeps a journal of its own, it gets a link to it for "journalctl -m".
+  // Empty: no link.
+  std::string journal_dir;
+  CgroupLimits limits;
   // <runtime_dir>: sockets and what dies with the machine (shim.sock,
   // shim.json). <state_dir>: what must outlive a reboot (exit.json,
   // console.log). Both exist, private to this pod, mode 0700.
@@ -122,6 +145,9 @@ struct PodListener {
   std::function<void()> on_ready;
   std::function<void(const std::string&)> on_status;  // STATUS= of its systemd
   std::function<void(const PodExit&)> on_exit;        // once
+  // Something beside the pod failed, and the pod goes on without it. Called in
+  // Start, on its thread.
+  std::function<void(const absl::Status&)> on_trouble;
 };
 
 // Boots systemd containers: runtime/boot's one header that agent/ sees.
@@ -156,8 +182,15 @@ class Launcher {
 };
 
 struct LauncherOptions {
-  std::string shim_path;                // the davit-shim binary
-  std::string cgroup_parent = "davit";  // directory below our own cgroup
+  std::string shim_path;  // the davit-shim binary
+  // The directory below our own cgroup; with a systemd as the host's PID 1 the
+  // slice (without ".slice") of the pods' scopes.
+  std::string cgroup_parent = "davit";
+  // The host's time zone (a link into zoneinfo, localtime(5)), its journal and
+  // its machine-id(5).
+  std::string localtime = "/etc/localtime";
+  std::string journal_root = "/var/log/journal";
+  std::string machine_id = "/etc/machine-id";
 };
 
 absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(

@@ -1,6 +1,7 @@
 #include "runtime/boot/packet_socket.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -72,6 +73,14 @@ absl::StatusOr<UniqueFd> ConnectForPackets(const std::string& path) {
         absl::StrCat("connect(", path, "): nobody answers"));
   }
   return ErrnoError("connect(%s)", path);
+}
+
+absl::Status AwaitPacket(int fd) {
+  pollfd event = {fd, POLLIN, 0};
+  while (poll(&event, 1, -1) < 0) {
+    if (errno != EINTR) return ErrnoError("poll");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakePacketPair() {

@@ -19,8 +19,14 @@ namespace davit {
 absl::StatusOr<UniqueFd> ListenForPackets(const std::string& path);
 // NotFound if there is no socket; Unavailable if nobody listens on it.
 absl::StatusOr<UniqueFd> ConnectForPackets(const std::string& path);
+// Waits until something can be received, or the other side has closed.
+absl::Status AwaitPacket(int fd);
 // {ours, theirs}.
 absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakePacketPair();
+
+// The daemon's first packet to a shim that it has started: the launch plan is
+// complete. Until then a shim does nothing, so that it can be moved.
+inline constexpr absl::string_view kPlanIsReady = "go";
 
 // Unavailable if the queue is full or the other side has closed.
 absl::Status SendPacket(int fd, absl::string_view packet);

@@ -15,7 +15,10 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
 #include "runtime/boot/plan_steps.h"
+#include "runtime/boot/shim_record.h"
+#include "runtime/cgroup/limits.h"
 #include "runtime/sandbox/capabilities.h"
+#include "runtime/userns/userns.h"
 
 namespace davit {
 namespace {
@@ -26,6 +29,11 @@ constexpr uint64_t kOpenFilesSoft = 1024;
 // From this version on systemd knows cgroup v2 only.
 constexpr int kFirstWithoutCgroupV1 = 258;
 constexpr size_t kLongestHostname = 64;  // HOST_NAME_MAX
+constexpr size_t kLongestUserName = 31;
+constexpr uint32_t kLargestId =
+    65533;  // below "nobody", in every user namespace
+// container-getty@.service is no cheap thing, and a pty each.
+constexpr int kMostTtys = 8;
 
 absl::Status Invalid(absl::string_view field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
@@ -84,6 +92,34 @@ absl::Status CheckCredentials(
   return absl::OkStatus();
 }
 
+// The strict names of systemd (https://systemd.io/USER_NAMES): also a file's
+// name and harmless in JSON.
+absl::Status CheckUsers(const std::vector<PodUser>& users) {
+  auto allowed = [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '-' || c == '_';
+  };
+  for (size_t i = 0; i < users.size(); ++i) {
+    std::string field = absl::StrCat("users[", i, "]");
+    const PodUser& user = users[i];
+    if (user.name.empty() || user.name.size() > kLongestUserName ||
+        !(absl::ascii_isalpha(static_cast<unsigned char>(user.name[0])) ||
+          user.name[0] == '_') ||
+        !std::all_of(user.name.begin(), user.name.end(), allowed)) {
+      return Invalid(field + ".name",
+                     absl::StrCat("\"", user.name, "\" is not a user's name"));
+    }
+    if (user.uid == 0 || user.uid > kLargestId || user.gid > kLargestId) {
+      return Invalid(field, absl::StrCat("uid ", user.uid, " and gid ",
+                                         user.gid, " are not 1 to 65533"));
+    }
+    RETURN_IF_ERROR(CheckPath(field + ".shell", user.shell));
+    if (!user.home.empty()) {
+      RETURN_IF_ERROR(CheckPath(field + ".home", user.home));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckArguments(absl::string_view field,
                             const std::vector<std::string>& arguments) {
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -113,7 +149,8 @@ std::map<std::string, std::string> ParseOsRelease(absl::string_view text) {
 }
 
 std::vector<std::string> BuildEnvironment(const BootRequest& request,
-                                          const HostFacts& host) {
+                                          const HostFacts& host,
+                                          const GuestFacts& guest) {
   std::map<std::string, std::string> env = {
       {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
       {"HOME", "/root"},
@@ -121,11 +158,18 @@ std::vector<std::string> BuildEnvironment(const BootRequest& request,
       {"LOGNAME", "root"},
       {"TERM", "dumb"},
       {"container", kManager},
-      {"container_uuid", request.pod_id},
+      {"container_uuid", ContainerUuid(request, guest)},
       {"NOTIFY_SOCKET", "/run/host/notify"},
   };
   if (!request.credentials.empty()) {
     env["CREDENTIALS_DIRECTORY"] = "/run/host/credentials";
+  }
+  if (request.extra_ttys > 0) {
+    env["container_ttys"] = ExtraTtyNames(request.extra_ttys);
+  }
+  if (!request.listen_fds.empty()) {
+    env["LISTEN_FDS"] = absl::StrCat(request.listen_fds.size());
+    env["LISTEN_PID"] = "1";
   }
   std::map<std::string, std::string> os = ParseOsRelease(host.os_release);
   // os-release(5): without it, "linux".
@@ -181,13 +225,16 @@ std::vector<FsStep> BuildSteps(const BootRequest& request,
   std::vector<FsStep> steps;
   bool own_network = !request.netns_path.empty();
   PlanApiMounts(steps);
-  PlanDevices(steps);
-  PlanRunHost({kManager, request.pod_id, host.os_release, request.credentials},
-              steps);
+  PlanDevices(request.extra_ttys, steps);
+  PlanRunHost(
+      {kManager, ContainerUuid(request, guest), host.os_release,
+       request.credentials, request.users, UnixExportPath(request.runtime_dir)},
+      steps);
   PlanProc(boot_id, own_network, steps);
   PlanCgroupMounts(cgroup, guest.systemd_version >= kFirstWithoutCgroupV1,
                    steps);
   PlanSysReadOnly(host.has_selinux, steps);
+  PlanTimezone(host.timezone, guest.has_timezone, steps);
   PlanFiles(request.files, steps);
   PlanBinds(request.binds, steps);
   return steps;
@@ -195,17 +242,31 @@ std::vector<FsStep> BuildSteps(const BootRequest& request,
 
 }  // namespace
 
+const std::string& ContainerUuid(const BootRequest& request,
+                                 const GuestFacts& guest) {
+  return guest.preset_uuid.empty() ? request.pod_id : guest.preset_uuid;
+}
+
 absl::Status ValidateBootRequest(const BootRequest& request) {
   if (!IsUuid(request.pod_id)) {
     return Invalid("pod_id", absl::StrCat("\"", request.pod_id,
                                           "\" is not a UUID in lower case"));
   }
   RETURN_IF_ERROR(CheckHostname(request.hostname));
+  RETURN_IF_ERROR(ValidateLimits(request.limits), "limits");
   RETURN_IF_ERROR(CheckPath("rootfs", request.rootfs));
   RETURN_IF_ERROR(CheckPath("runtime_dir", request.runtime_dir));
   RETURN_IF_ERROR(CheckPath("state_dir", request.state_dir));
   if (!request.netns_path.empty()) {
     RETURN_IF_ERROR(CheckPath("netns_path", request.netns_path));
+  }
+  if (!request.userns.path.empty()) {
+    RETURN_IF_ERROR(CheckPath("userns.path", request.userns.path));
+    if (request.userns.base == 0 || request.userns.base % kUsernsIds != 0) {
+      return Invalid("userns.base",
+                     absl::StrCat(request.userns.base, " is not a multiple of ",
+                                  kUsernsIds));
+    }
   }
   if (!request.init_argv.empty()) {
     RETURN_IF_ERROR(CheckPath("init_argv[0]", request.init_argv[0]));
@@ -214,6 +275,14 @@ absl::Status ValidateBootRequest(const BootRequest& request) {
   RETURN_IF_ERROR(CheckArguments("init_args", request.init_args));
   RETURN_IF_ERROR(CheckEnvironment(request.env));
   RETURN_IF_ERROR(CheckCredentials(request.credentials));
+  RETURN_IF_ERROR(CheckUsers(request.users));
+  if (request.extra_ttys < 0 || request.extra_ttys > kMostTtys) {
+    return Invalid("extra_ttys", absl::StrCat(request.extra_ttys,
+                                              " is not 0 to ", kMostTtys));
+  }
+  if (!request.journal_dir.empty()) {
+    RETURN_IF_ERROR(CheckPath("journal_dir", request.journal_dir));
+  }
   for (size_t i = 0; i < request.binds.size(); ++i) {
     std::string field = absl::StrCat("binds[", i, "]");
     RETURN_IF_ERROR(CheckPath(field + ".source", request.binds[i].source));
@@ -234,8 +303,9 @@ LaunchPlan BuildLaunchPlan(const BootRequest& request, const HostFacts& host,
   plan.hostname = request.hostname;
   plan.root = request.rootfs;
   plan.netns_path = request.netns_path;
+  plan.userns = request.userns;
   plan.argv = BuildArguments(request, guest);
-  plan.env = BuildEnvironment(request, host);
+  plan.env = BuildEnvironment(request, host, guest);
   plan.bounding_capabilities = DefaultPodCapabilities();
   if (request.netns_path.empty()) {
     // It would be power over the machine's own network.
@@ -248,6 +318,8 @@ LaunchPlan BuildLaunchPlan(const BootRequest& request, const HostFacts& host,
   plan.devices = DefaultDeviceRules();
   plan.runtime_dir = request.runtime_dir;
   plan.state_dir = request.state_dir;
+  plan.listen_fds = static_cast<int>(request.listen_fds.size());
+  plan.unix_export = UnixExportPath(request.runtime_dir);
   return plan;
 }
 

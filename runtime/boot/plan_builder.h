@@ -16,16 +16,25 @@ struct HostFacts {
   std::string os_release;  // content of its os-release file; empty: none
   bool has_selinux = false;
   std::string seccomp_program;  // the pod's filter, compiled
+  std::string timezone;         // "Europe/Berlin"; empty: unknown
 };
 
 // What a plan needs to know of the pod's root.
 struct GuestFacts {
   std::string init;         // what to execute; empty if init_argv says it
   int systemd_version = 0;  // 252; 0: unknown
+  // The machine id that the image brings, as a UUID; empty: it takes ours.
+  std::string preset_uuid;
+  bool has_timezone = false;  // it has a file for the host's
 };
 
 // InvalidArgument names the field of the request that cannot be.
 absl::Status ValidateBootRequest(const BootRequest& request);
+
+// What container_uuid says: the image's own machine id, which systemd keeps
+// whatever we say, else the pod's id.
+const std::string& ContainerUuid(const BootRequest& request,
+                                 const GuestFacts& guest);
 
 // Everything about the boot of a validated request, decided. Pure. `boot_id` is
 // a fresh UUID for this boot.

@@ -251,6 +251,64 @@ TEST(BuildLaunchPlan, PutsFilesAndBindsLast) {
   EXPECT_EQ(plan.steps[n - 1].attributes, uint64_t{MOUNT_ATTR_RDONLY});
 }
 
+TEST(BuildLaunchPlan, TakesOverTheImagesMachineId) {  // EV2
+  constexpr char kPreset[] = "01234567-89ab-cdef-0123-456789abcdef";
+  LaunchPlan plan = Build(Request(), Hybrid(),
+                          {.init = "/sbin/init", .preset_uuid = kPreset});
+  EXPECT_THAT(plan.env, Contains(std::string("container_uuid=") + kPreset));
+  EXPECT_EQ(Get(plan, Kind::kFile, "/run/host/container-uuid").source,
+            std::string(kPreset) + "\n");
+  EXPECT_EQ(plan.pod_id, kId);
+}
+
+TEST(BuildLaunchPlan, MakesTheTerminalsThatItNames) {  // EV3
+  BootRequest request = Request();
+  request.extra_ttys = 2;
+  LaunchPlan plan = Build(request);
+  EXPECT_THAT(plan.env, Contains("container_ttys=pts/1 pts/2"));
+  int console = Find(plan, Kind::kConsole, "/dev/console");
+  EXPECT_EQ(Find(plan, Kind::kTty, "/dev/pts/1"), console + 1);
+  EXPECT_EQ(Find(plan, Kind::kTty, "/dev/pts/2"), console + 2);
+}
+
+TEST(BuildLaunchPlan, LinksTheTimeZone) {  // AI1
+  auto plan_of = [](const std::string& zone, bool guest_has_it) {
+    HostFacts host = Host();
+    host.timezone = zone;
+    return BuildLaunchPlan(Request(), host,
+                           {.init = "/i", .has_timezone = guest_has_it},
+                           Hybrid(), kBootId);
+  };
+  constexpr char kFile[] = "/usr/share/zoneinfo/Asia/Tokyo";
+  LaunchPlan bound = plan_of("Asia/Tokyo", false);
+  EXPECT_EQ(Get(bound, Kind::kSymlink, "/etc/localtime").source,
+            std::string("..") + kFile);
+  EXPECT_EQ(Get(bound, Kind::kHostBind, kFile).source, kFile);
+  LaunchPlan own = plan_of("Asia/Tokyo", true);
+  EXPECT_GE(Find(own, Kind::kSymlink, "/etc/localtime"), 0);
+  EXPECT_EQ(Find(own, Kind::kHostBind, kFile), -1);
+  EXPECT_EQ(Find(plan_of("Etc/UTC", false), Kind::kSymlink, "/etc/localtime"),
+            -1);
+  EXPECT_GE(Find(plan_of("Etc/UTC", true), Kind::kSymlink, "/etc/localtime"),
+            0);
+  EXPECT_EQ(Find(plan_of("", true), Kind::kSymlink, "/etc/localtime"), -1);
+}
+
+TEST(BuildLaunchPlan, DescribesUsersOfTheHost) {  // RH10, RH11
+  BootRequest request = Request();
+  request.users = {{.name = "alice", .uid = 4711, .gid = 4712, .home = "/h/a"}};
+  LaunchPlan plan = Build(request);
+  EXPECT_EQ(Get(plan, Kind::kFile, "/run/host/userdb/alice.user").source,
+            "{\"disposition\":\"regular\",\"gid\":4712,\"homeDirectory\":"
+            "\"/run/host/home/alice\",\"shell\":\"/bin/sh\",\"uid\":4711,"
+            "\"userName\":\"alice\"}\n");
+  EXPECT_EQ(Get(plan, Kind::kSymlink, "/run/host/userdb/4712.group").source,
+            "alice.group");
+  EXPECT_EQ(Get(plan, Kind::kHostBind, "/run/host/home/alice").source, "/h/a");
+  EXPECT_LT(Find(plan, Kind::kHostBind, "/run/host/home/alice"),
+            Find(plan, Kind::kReadOnly, "/run/host"));
+}
+
 TEST(ValidateBootRequest, NamesTheField) {
   auto check = [](const char* field, auto change) {
     BootRequest request = Request();
@@ -281,6 +339,18 @@ TEST(ValidateBootRequest, NamesTheField) {
   check("binds[1].target", [](BootRequest& r) {
     r.binds = {{"/a", "/b"}, {"/a", "b/.."}};
   });
+  check("users[0].name",
+        [](BootRequest& r) { r.users = {{.name = "a/b", .uid = 1}}; });
+  check("users[0].name",
+        [](BootRequest& r) { r.users = {{.name = "..", .uid = 1}}; });
+  check("uid 0", [](BootRequest& r) { r.users = {{.name = "toor"}}; });
+  check("users[0].home", [](BootRequest& r) {
+    r.users = {{.name = "a", .uid = 1, .gid = 1, .home = "x"}};
+  });
+  check("extra_ttys", [](BootRequest& r) { r.extra_ttys = 9; });
+  check("journal_dir", [](BootRequest& r) { r.journal_dir = "x"; });
+  check("userns.path", [](BootRequest& r) { r.userns = {"x", 65536}; });
+  check("userns.base", [](BootRequest& r) { r.userns = {"/x", 1000}; });
   check("files[0].path", [](BootRequest& r) { r.files = {{.path = "etc"}}; });
 }
 
@@ -290,6 +360,9 @@ TEST(PlanCodec, RoundTrip) {
   request.files = {
       {.path = "/a", .symlink_target = "b", .only_if_absent = true}};
   request.binds = {{"/h", "/t"}};
+  request.extra_ttys = 1;
+  request.listen_fds = {7, 8};
+  request.userns = {"/run/userns", 3 << 16};
   LaunchPlan plan = Build(request);
   plan.cgroup_made_usec = 1234567890123456;
   ASSERT_OK_AND_ASSIGN(LaunchPlan back,

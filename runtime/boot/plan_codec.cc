@@ -27,6 +27,7 @@ constexpr struct {
     {Kind::kConsole, pb::FsStep::KIND_CONSOLE},
     {Kind::kNotifySocket, pb::FsStep::KIND_NOTIFY_SOCKET},
     {Kind::kHeldFifo, pb::FsStep::KIND_HELD_FIFO},
+    {Kind::kTty, pb::FsStep::KIND_TTY},
 };
 
 pb::FsStep::Kind ToProto(Kind kind) {
@@ -53,6 +54,7 @@ void ToProto(const CgroupDir& dir, pb::CgroupDir* out) {
   out->set_supervisor(dir.supervisor);
   out->set_retreat(dir.retreat);
   out->set_hand_down(dir.hand_down);
+  out->set_in_scope(dir.in_scope);
 }
 
 CgroupDir FromProto(const pb::CgroupDir& in) {
@@ -63,7 +65,8 @@ CgroupDir FromProto(const pb::CgroupDir& in) {
           .payload = in.payload(),
           .supervisor = in.supervisor(),
           .retreat = in.retreat(),
-          .hand_down = in.hand_down()};
+          .hand_down = in.hand_down(),
+          .in_scope = in.in_scope()};
 }
 
 void ToProto(const FsStep& step, pb::FsStep* out) {
@@ -77,6 +80,7 @@ void ToProto(const FsStep& step, pb::FsStep* out) {
   out->set_recursive(step.recursive);
   out->set_only_if_absent(step.only_if_absent);
   out->set_if_present(step.if_present);
+  out->set_keep_ids(step.keep_ids);
 }
 
 absl::StatusOr<FsStep> FromProto(const pb::FsStep& in) {
@@ -90,7 +94,8 @@ absl::StatusOr<FsStep> FromProto(const pb::FsStep& in) {
                 .attributes = in.attributes(),
                 .recursive = in.recursive(),
                 .only_if_absent = in.only_if_absent(),
-                .if_present = in.if_present()};
+                .if_present = in.if_present(),
+                .keep_ids = in.keep_ids()};
 }
 
 void ToProto(const DeviceRule& rule, pb::DeviceRule* out) {
@@ -123,6 +128,10 @@ std::string EncodeLaunchPlan(const LaunchPlan& plan) {
   out.set_runtime_dir(plan.runtime_dir);
   out.set_state_dir(plan.state_dir);
   out.set_cgroup_made_usec(plan.cgroup_made_usec);
+  out.set_listen_fds(plan.listen_fds);
+  out.set_unix_export(plan.unix_export);
+  out.set_userns_path(plan.userns.path);
+  out.set_userns_base(plan.userns.base);
   return out.SerializeAsString();
 }
 
@@ -155,6 +164,9 @@ absl::StatusOr<LaunchPlan> DecodeLaunchPlan(absl::string_view bytes) {
   plan.runtime_dir = in.runtime_dir();
   plan.state_dir = in.state_dir();
   plan.cgroup_made_usec = in.cgroup_made_usec();
+  plan.listen_fds = in.listen_fds();
+  plan.unix_export = in.unix_export();
+  plan.userns = {in.userns_path(), in.userns_base()};
   return plan;
 }
 

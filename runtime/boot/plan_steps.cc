@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "nlohmann/json.hpp"
 
 namespace davit {
 namespace {
@@ -104,6 +105,43 @@ void PlanHierarchy(const CgroupDir& dir, std::vector<FsStep>& steps) {
   }
 }
 
+// A user as nss-systemd(8) looks it up, by name and by number, and the group;
+// and its home (RH10, RH11). JSON user and group records:
+// https://systemd.io/USER_RECORD, https://systemd.io/GROUP_RECORD.
+void PlanUser(const PodUser& user, std::vector<FsStep>& steps) {
+  constexpr char kUserdb[] = "/run/host/userdb/";
+  std::string home = absl::StrCat("/run/host/home/", user.name);
+  nlohmann::json record = {{"userName", user.name},
+                           {"uid", user.uid},
+                           {"gid", user.gid},
+                           {"disposition", "regular"},
+                           {"shell", user.shell}};
+  record["homeDirectory"] = user.home.empty() ? "/" : home;
+  nlohmann::json group = {
+      {"groupName", user.name}, {"gid", user.gid}, {"disposition", "regular"}};
+  steps.push_back(File(absl::StrCat(kUserdb, user.name, ".user"),
+                       record.dump() + "\n", 0444));
+  steps.push_back(
+      Symlink(absl::StrCat(kUserdb, user.uid, ".user"), user.name + ".user"));
+  steps.push_back(File(absl::StrCat(kUserdb, user.name, ".group"),
+                       group.dump() + "\n", 0444));
+  steps.push_back(
+      Symlink(absl::StrCat(kUserdb, user.gid, ".group"), user.name + ".group"));
+  if (user.home.empty()) return;
+  steps.push_back({.kind = Kind::kHostBind,
+                   .target = home,
+                   .source = user.home,
+                   .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                   .recursive = true});
+}
+
+void PlanUsers(const std::vector<PodUser>& users, std::vector<FsStep>& steps) {
+  if (users.empty()) return;
+  steps.push_back(Directory("/run/host/userdb", 0755));
+  steps.push_back(Directory("/run/host/home", 0755));
+  for (const PodUser& user : users) PlanUser(user, steps);
+}
+
 }  // namespace
 
 std::vector<DeviceRule> DefaultDeviceRules() {
@@ -129,7 +167,7 @@ void PlanApiMounts(std::vector<FsStep>& steps) {
       Mount("/tmp", "tmpfs", "mode=1777,size=10%,nr_inodes=1m", kScratch));
 }
 
-void PlanDevices(std::vector<FsStep>& steps) {
+void PlanDevices(int extra_ttys, std::vector<FsStep>& steps) {
   for (const DeviceNode& node : kNodes) {
     steps.push_back(Node(absl::StrCat("/dev/", node.name), S_IFCHR | 0666,
                          makedev(node.major, node.minor)));
@@ -143,7 +181,18 @@ void PlanDevices(std::vector<FsStep>& steps) {
             MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME));
   steps.push_back(Mount("/dev/mqueue", "mqueue", "", kNoSuidDevExec));
   steps.push_back(Symlink("/dev/ptmx", "pts/ptmx"));
+  // The first pty; the others count on.
   steps.push_back({.kind = Kind::kConsole, .target = "/dev/console"});
+  for (int i = 1; i <= extra_ttys; ++i) {
+    steps.push_back(
+        {.kind = Kind::kTty, .target = absl::StrCat("/dev/pts/", i)});
+  }
+}
+
+std::string ExtraTtyNames(int count) {
+  std::vector<std::string> names;
+  for (int i = 1; i <= count; ++i) names.push_back(absl::StrCat("pts/", i));
+  return absl::StrJoin(names, " ");
 }
 
 void PlanRunHost(const RunHostContent& content, std::vector<FsStep>& steps) {
@@ -172,8 +221,14 @@ void PlanRunHost(const RunHostContent& content, std::vector<FsStep>& steps) {
         File(absl::StrCat("/run/host/credentials/", name), value, 0400));
   }
   steps.push_back(ReadOnly("/run/host/credentials"));
-  steps.push_back(Mount("/run/host/unix-export", "tmpfs",
-                        "mode=755,size=4m,nr_inodes=64", kNoSuidDevExec));
+  // Its other end is on the host (PodStart), which connects to what the pod
+  // binds there.
+  steps.push_back({.kind = Kind::kHostBind,
+                   .target = "/run/host/unix-export",
+                   .source = content.unix_export,
+                   .attributes = kNoSuidDevExec,
+                   .keep_ids = true});
+  PlanUsers(content.users, steps);
   steps.push_back({.kind = Kind::kNotifySocket, .target = "/run/host/notify"});
   steps.push_back(ReadOnly("/run/host"));
 }
@@ -225,6 +280,22 @@ void PlanCgroupMounts(const PodCgroup& cgroup, bool unified_only,
                         kNoSuidDevExec | MOUNT_ATTR_STRICTATIME));
   for (const CgroupDir& dir : cgroup.dirs()) PlanHierarchy(dir, steps);
   steps.push_back(ReadOnly("/sys/fs/cgroup"));
+}
+
+void PlanTimezone(const std::string& timezone, bool guest_has_it,
+                  std::vector<FsStep>& steps) {
+  if (timezone.empty()) return;
+  // Without the link it is UTC anyway (localtime(5)), and small images have no
+  // zones.
+  if (!guest_has_it && (timezone == "UTC" || timezone == "Etc/UTC")) return;
+  std::string file = absl::StrCat("/usr/share/zoneinfo/", timezone);
+  if (!guest_has_it) {
+    steps.push_back({.kind = Kind::kHostBind,
+                     .target = file,
+                     .source = file,
+                     .attributes = kReadOnlyApi});
+  }
+  steps.push_back(Symlink("/etc/localtime", absl::StrCat("..", file)));
 }
 
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/boot/launch_plan.h"
+#include "runtime/boot/launcher.h"
 #include "runtime/cgroup/pod_cgroup.h"
 
 // The parts of a pod's tree that systemd's Container Interface asks for (RHn,
@@ -19,16 +20,21 @@ struct RunHostContent {
   std::string uuid;        // container-uuid
   std::string os_release;  // the host's; empty: none
   std::map<std::string, std::string> credentials;
+  std::vector<PodUser> users;
+  std::string unix_export;  // directory of the host
 };
+
+// The names in /dev of `count` ptys beside the console: "pts/1 pts/2" (EV3).
+std::string ExtraTtyNames(int count);
 
 // The access rules for the nodes that PlanDevices makes (EE3).
 std::vector<DeviceRule> DefaultDeviceRules();
 
 // /proc, /sys, /dev, /run, /tmp (EE2, EE3).
 void PlanApiMounts(std::vector<FsStep>& steps);
-// Device nodes, pts, shm, mqueue, the console (EE3, EV3).
-void PlanDevices(std::vector<FsStep>& steps);
-// /run/host with all below it, read-only at the end (RH0 to RH8).
+// Device nodes, pts, shm, mqueue, the console and more ptys (EE3, EV3).
+void PlanDevices(int extra_ttys, std::vector<FsStep>& steps);
+// /run/host with all below it, read-only at the end (RH0 to RH11).
 void PlanRunHost(const RunHostContent& content, std::vector<FsStep>& steps);
 // /proc: read-only and masked parts, a boot_id of the pod's own, /proc/kmsg.
 // With a network namespace of its own the pod may write to /proc/sys/net (EE2).
@@ -38,6 +44,10 @@ void PlanProc(const std::string& boot_id, bool own_network,
 // v1 read-only, or with `unified_only` just v2.
 void PlanCgroupMounts(const PodCgroup& cgroup, bool unified_only,
                       std::vector<FsStep>& steps);
+// /etc/localtime, a relative link into the pod's zoneinfo; a zone that it lacks
+// comes from the host (AI1).
+void PlanTimezone(const std::string& timezone, bool guest_has_it,
+                  std::vector<FsStep>& steps);
 // /sys becomes read-only; its selinuxfs too where the host has one (EE2, EE4).
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps);
 

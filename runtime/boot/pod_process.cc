@@ -17,6 +17,7 @@
 #include "runtime/boot/record_reader.h"
 #include "runtime/boot/shim_process.h"
 #include "runtime/boot/shim_record.h"
+#include "runtime/boot/unix_export.h"
 
 namespace davit {
 namespace {
@@ -54,7 +55,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // On the event thread.
   void Follow();
-  void Finish(const PodExit& exit);
+  void End(const PodExit& exit);
   // No callback runs after it.
   void Unfollow();
 
@@ -71,6 +72,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void Announce();
   void OnSocket();
   void OnShimGone();
+  void RemoveCgroups();
+  void Finish(const PodExit& exit);
   void HangUp();
   void Reconnect();
   void Update(ShimState state);
@@ -216,21 +219,36 @@ void Core::OnShimGone() {
                       0640)
           .IgnoreError();
     }
-    return Finish(*exit);
+    return End(*exit);
   }
   // Killing a pod may take long: not on this thread.
   parts_.events->RunAside([self] {
     absl::StatusOr<PodExit> lost = EndLostPod(self->parts_);
     PodExit exit = lost.value_or(PodExit{.at = absl::Now()});
+    self->parts_.events->Post([self, exit] { self->End(exit); });
+  });
+}
+
+// Whatever remains is empty; gc retries what cannot be removed now.
+void Core::RemoveCgroups() {
+  if (parts_.home->Remove(parts_.pod_id, parts_.cgroup).ok()) {
+    RemoveFile(CgroupRecordPath(parts_.runtime_dir)).IgnoreError();
+  }
+}
+
+void Core::End(const PodExit& exit) {
+  if (!parts_.home->in_scopes()) {
+    RemoveCgroups();
+    return Finish(exit);
+  }
+  // The host's systemd takes its time: not on this thread.
+  parts_.events->RunAside([self = shared_from_this(), exit] {
+    self->RemoveCgroups();
     self->parts_.events->Post([self, exit] { self->Finish(exit); });
   });
 }
 
 void Core::Finish(const PodExit& exit) {
-  // Whatever remains is empty; gc retries what cannot be removed now.
-  if (parts_.cgroup.Remove().ok()) {
-    RemoveFile(CgroupRecordPath(parts_.runtime_dir)).IgnoreError();
-  }
   {
     absl::MutexLock lock(&mutex_);
     exit_ = exit;
@@ -356,7 +374,7 @@ std::unique_ptr<PodProcess> EndedPod(PodProcessParts parts, ShimState state,
   EventThread* events = parts.events;
   auto core = std::make_shared<Core>(std::move(parts), std::move(state),
                                      UniqueFd(), UniqueFd());
-  events->Post([core, exit] { core->Finish(exit); });
+  events->Post([core, exit] { core->End(exit); });
   return std::make_unique<PodProcessImpl>(std::move(core));
 }
 
@@ -367,7 +385,8 @@ absl::StatusOr<PodExit> EndLostPod(const PodProcessParts& parts) {
   exit.at = absl::Now();
   RETURN_IF_ERROR(WriteFileAtomic(ExitRecordPath(parts.state_dir),
                                   FormatExitRecord(exit), 0640));
-  RETURN_IF_ERROR(parts.cgroup.Remove());
+  RETURN_IF_ERROR(parts.home->Remove(parts.pod_id, parts.cgroup));
+  RETURN_IF_ERROR(RemoveUnixExport(UnixExportPath(parts.runtime_dir)));
   RETURN_IF_ERROR(RemoveFile(ShimSocketPath(parts.runtime_dir)));
   return exit;
 }

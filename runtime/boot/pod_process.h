@@ -9,13 +9,17 @@
 #include "runtime/boot/launcher.h"
 #include "runtime/boot/shim_state.h"
 #include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/cgroup/pod_home.h"
 
 namespace davit {
 
-// What a PodProcess is made of. `events` must outlive it.
+// What a PodProcess is made of. `home` and `events` must
+// outlive it.
 struct PodProcessParts {
+  std::string pod_id;
   std::string runtime_dir;
   std::string state_dir;
+  const PodHome* home = nullptr;  // whose `cgroup` is
   PodCgroup cgroup;
   PodListener listener;
   EventThread* events = nullptr;

@@ -1,9 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "absl/time/clock.h"
 #include "runtime/base/file.h"
+#include "runtime/boot/journal_link.h"
 #include "runtime/boot/packet_socket.h"
 #include "runtime/boot/record_reader.h"
 #include "runtime/boot/root_inspector.h"
@@ -206,6 +209,94 @@ TEST_F(InspectRootTest, FollowsSymlinksInsideTheRootOnly) {
   ASSERT_EQ(symlink("/bin/sh", (root_ / "sbin/init").c_str()), 0);
   ASSERT_OK_AND_ASSIGN(facts, InspectRoot(root_.path(), true));
   EXPECT_EQ(facts.init, "/usr/lib/systemd/systemd");
+}
+
+TEST_F(InspectRootTest, ReadsTheMachineId) {
+  auto preset = [&](const std::string& content) {
+    EXPECT_THAT(MakeDirectories(root_ / "etc"), IsOk());
+    EXPECT_THAT(WriteFileAtomic(root_ / "etc/machine-id", content), IsOk());
+    return InspectRoot(root_.path(), false)->preset_uuid;
+  };
+  EXPECT_EQ(InspectRoot(root_.path(), false)->preset_uuid, "");
+  constexpr char kId[] = "0123456789abcdef0123456789abcdef";
+  constexpr char kUuid[] = "01234567-89ab-cdef-0123-456789abcdef";
+  EXPECT_EQ(preset(std::string(kId) + "\n"), kUuid);
+  EXPECT_EQ(preset(kId), kUuid);
+  for (const char* none :
+       {"", "\n", "uninitialized\n", "0123456789abcdef0123456789abcdef0",
+        "0123456789ABCDEF0123456789ABCDEF\n",
+        "00000000000000000000000000000000\n"}) {
+    EXPECT_EQ(preset(none), "") << none;
+  }
+  ASSERT_EQ(unlink((root_ / "etc/machine-id").c_str()), 0);
+  ASSERT_EQ(mkfifo((root_ / "etc/machine-id").c_str(), 0600), 0);
+  EXPECT_EQ(InspectRoot(root_.path(), false)->preset_uuid, "");
+}
+
+TEST_F(InspectRootTest, LooksForTheTimeZone) {
+  EXPECT_FALSE(InspectRoot(root_.path(), false, "Asia/Tokyo")->has_timezone);
+  Make("/usr/share/zoneinfo/Asia/Tokyo", 0644);
+  EXPECT_TRUE(InspectRoot(root_.path(), false, "Asia/Tokyo")->has_timezone);
+  EXPECT_FALSE(InspectRoot(root_.path(), false, "")->has_timezone);
+}
+
+class JournalLinkTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_THAT(MakeDirectories(dir_ / "host"), IsOk()); }
+  JournalLink Link() {
+    return {.host_root = dir_ / "host",
+            .host_id = "h",
+            .machine_id = "m",
+            .pod_root = dir_ / "pod",
+            .intent = dir_ / "intent"};
+  }
+  std::string Target() {
+    char target[256] = {};
+    ssize_t n = readlink((dir_ / "host/m").c_str(), target, sizeof(target) - 1);
+    return n < 0 ? "" : target;
+  }
+  TempDir dir_;
+};
+
+TEST_F(JournalLinkTest, IsMadeOnceAndTakenAway) {
+  EXPECT_THAT(LinkJournal(Link()), IsOk());
+  EXPECT_EQ(Target(), dir_ / "pod/m");
+  EXPECT_THAT(LinkJournal(Link()), IsOk());
+  EXPECT_EQ(Target(), dir_ / "pod/m");
+  EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
+  EXPECT_EQ(Target(), "");
+  EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
+}
+
+TEST_F(JournalLinkTest, NotWhereThereIsNoJournalNorForTheHostsId) {
+  JournalLink link = Link();
+  link.host_id = "m";
+  EXPECT_THAT(LinkJournal(link), IsOk());
+  EXPECT_EQ(Target(), "");
+  link = Link();
+  link.host_root = dir_ / "absent";
+  EXPECT_THAT(LinkJournal(link), IsOk());
+  EXPECT_FALSE(PathExists(dir_ / "absent"));
+}
+
+TEST_F(JournalLinkTest, LeavesTheLinksOfOthersAlone) {
+  ASSERT_EQ(symlink("/usr/else", (dir_ / "host/m").c_str()), 0);
+  EXPECT_THAT(LinkJournal(Link()), IsOk());
+  EXPECT_EQ(Target(), "/usr/else");
+  EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
+  EXPECT_EQ(Target(), "/usr/else");
+  ASSERT_EQ(unlink((dir_ / "host/m").c_str()), 0);
+  ASSERT_THAT(LinkJournal(Link()), IsOk());
+  ASSERT_EQ(unlink((dir_ / "host/m").c_str()), 0);
+  ASSERT_EQ(symlink("/usr/else", (dir_ / "host/m").c_str()), 0);
+  EXPECT_THAT(UnlinkJournal(Link().intent), IsOk());
+  EXPECT_EQ(Target(), "/usr/else");
+}
+
+TEST_F(JournalLinkTest, ReplacesTheLinkOfAPodThatIsGone) {
+  ASSERT_EQ(symlink("/no/such/pod/m", (dir_ / "host/m").c_str()), 0);
+  EXPECT_THAT(LinkJournal(Link()), IsOk());
+  EXPECT_EQ(Target(), dir_ / "pod/m");
 }
 
 TEST_F(InspectRootTest, FindsTheVersion) {

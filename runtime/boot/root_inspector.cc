@@ -19,6 +19,7 @@
 #include "runtime/base/errno_error.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/unique_fd.h"
+#include "runtime/base/uuid.h"
 
 namespace davit {
 namespace {
@@ -38,6 +39,17 @@ UniqueFd OpenInRoot(int root, const std::string& path, int flags) {
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   return UniqueFd(static_cast<int>(
       syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how))));
+}
+
+// The id in the root's machine-id(5) as a UUID. Empty if the file is, or says
+// "uninitialized": then systemd takes container_uuid.
+std::string PresetUuid(int root) {
+  // Not to block on a fifo that an image has there.
+  UniqueFd fd = OpenInRoot(root, "/etc/machine-id", O_RDONLY | O_NONBLOCK);
+  char id[33];
+  ssize_t n = fd ? read(fd.get(), id, sizeof(id)) : -1;
+  if (n < 32 || (n == 33 && id[32] != '\n')) return "";
+  return UuidOfMachineId(absl::string_view(id, 32));
 }
 
 bool IsExecutable(int root, const std::string& path) {
@@ -98,12 +110,18 @@ int SystemdVersion(int root) {
 
 }  // namespace
 
-absl::StatusOr<GuestFacts> InspectRoot(const std::string& root,
-                                       bool need_init) {
+absl::StatusOr<GuestFacts> InspectRoot(const std::string& root, bool need_init,
+                                       const std::string& timezone) {
   UniqueFd fd(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return ErrnoError("open(%s, O_DIRECTORY)", root);
   GuestFacts facts;
   facts.systemd_version = SystemdVersion(fd.get());
+  facts.preset_uuid = PresetUuid(fd.get());
+  facts.has_timezone =
+      !timezone.empty() &&
+      OpenInRoot(fd.get(), absl::StrCat("/usr/share/zoneinfo/", timezone),
+                 O_PATH)
+          .valid();
   if (!need_init) return facts;
   for (const char* path : kInits) {
     if (!IsExecutable(fd.get(), path)) continue;

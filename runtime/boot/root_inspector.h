@@ -10,8 +10,10 @@ namespace davit {
 
 // Looks into a root file system, following its symlinks inside it only
 // (openat2(2), RESOLVE_IN_ROOT). With `need_init`, finds what to execute:
-// FailedPrecondition if there is no systemd or init.
-absl::StatusOr<GuestFacts> InspectRoot(const std::string& root, bool need_init);
+// FailedPrecondition if there is no systemd or init. `timezone` is the host's,
+// "Europe/Berlin" or empty.
+absl::StatusOr<GuestFacts> InspectRoot(const std::string& root, bool need_init,
+                                       const std::string& timezone = "");
 
 }  // namespace davit
 

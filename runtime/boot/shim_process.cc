@@ -22,18 +22,6 @@
 namespace davit {
 namespace {
 
-// What davit-shim expects (shim/main.cc).
-constexpr int kPlanFd = 3;
-constexpr int kClientFd = 4;
-
-absl::StatusOr<UniqueFd> PlanFile(const LaunchPlan& plan) {
-  UniqueFd fd(memfd_create("launch-plan", MFD_CLOEXEC));
-  if (!fd) return ErrnoError("memfd_create");
-  RETURN_IF_ERROR(WriteAll(fd.get(), EncodeLaunchPlan(plan)));
-  if (lseek(fd.get(), 0, SEEK_SET) < 0) return ErrnoError("lseek");
-  return fd;
-}
-
 absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid) {
   UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!fd) return ErrnoError("pidfd_open(%d)", pid);
@@ -56,13 +44,20 @@ absl::StatusOr<bool> AwaitReadable(int fd, absl::Time deadline) {
 }  // namespace
 
 absl::StatusOr<ShimProcess> ShimProcess::Start(const std::string& shim_path,
-                                               const LaunchPlan& plan) {
-  ASSIGN_OR_RETURN(UniqueFd file, PlanFile(plan));
+                                               const std::string& pod_id,
+                                               const std::vector<int>& listen) {
+  UniqueFd file(memfd_create("launch-plan", MFD_CLOEXEC));
+  if (!file) return ErrnoError("memfd_create");
   ASSIGN_OR_RETURN(auto sockets, MakePacketPair());
   SubprocessSpec spec;
   spec.path = shim_path;
-  spec.argv = {"davit-shim", plan.pod_id};  // for ps(1)
-  spec.fds = {{file.get(), kPlanFd}, {sockets.second.get(), kClientFd}};
+  spec.argv = {"davit-shim", pod_id};  // for ps(1)
+  spec.fds = {{file.get(), kPlanFdOfShim},
+              {sockets.second.get(), kClientFdOfShim}};
+  for (int fd : listen) {
+    int number = kFirstListenFdOfShim + static_cast<int>(spec.fds.size()) - 2;
+    spec.fds.push_back({fd, number});
+  }
   ASSIGN_OR_RETURN(pid_t pid, StartDetached(spec), "start shim");
   // Not reaped yet, so the pid is still the child's.
   absl::StatusOr<UniqueFd> pidfd = OpenPidfd(pid);
@@ -71,7 +66,20 @@ absl::StatusOr<ShimProcess> ShimProcess::Start(const std::string& shim_path,
     waitpid(pid, nullptr, 0);
     return pidfd.status();
   }
-  return ShimProcess(std::move(sockets.first), *std::move(pidfd), true);
+  ShimProcess shim(std::move(sockets.first), *std::move(pidfd));
+  shim.plan_file_ = std::move(file);
+  shim.child_ = pid;
+  return shim;
+}
+
+absl::Status ShimProcess::SendPlan(const LaunchPlan& plan) {
+  RETURN_IF_ERROR(WriteAll(plan_file_.get(), EncodeLaunchPlan(plan)));
+  // The offset is the shim's too.
+  if (lseek(plan_file_.get(), 0, SEEK_SET) < 0) return ErrnoError("lseek");
+  plan_file_.Reset();
+  // A shim that has ended already is told of by AwaitState.
+  SendPacket(socket_.get(), kPlanIsReady).IgnoreError();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ShimProcess> ShimProcess::Connect(
@@ -84,11 +92,11 @@ absl::StatusOr<ShimProcess> ShimProcess::Connect(
     return ErrnoError("getsockopt(SO_PEERCRED)");
   }
   ASSIGN_OR_RETURN(UniqueFd pidfd, OpenPidfd(credentials.pid));
-  return ShimProcess(std::move(socket), std::move(pidfd), false);
+  return ShimProcess(std::move(socket), std::move(pidfd));
 }
 
 ShimProcess::~ShimProcess() {
-  if (!child_) return;
+  if (child_ == 0) return;
   syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
   siginfo_t info = {};
   while (waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) < 0 &&
@@ -121,7 +129,7 @@ absl::Status ShimProcess::AwaitEnd(absl::Duration timeout) const {
 }
 
 ShimProcess::Parts ShimProcess::Release() && {
-  child_ = false;
+  child_ = 0;
   return {std::move(socket_), std::move(pidfd_)};
 }
 

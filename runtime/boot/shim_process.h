@@ -1,8 +1,11 @@
 #ifndef DAVIT_RUNTIME_BOOT_SHIM_PROCESS_H_
 #define DAVIT_RUNTIME_BOOT_SHIM_PROCESS_H_
 
+#include <sys/types.h>
+
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,18 +25,26 @@ class ShimProcess {
     UniqueFd pidfd;
   };
 
-  // Executes the shim with `plan`. It is then our child: destroyed before
+  // Executes the shim for a pod, with the descriptors that its PID 1 shall
+  // have; it waits for its plan. It is then our child: destroyed before
   // Release(), it is killed and reaped.
   static absl::StatusOr<ShimProcess> Start(const std::string& shim_path,
-                                           const LaunchPlan& plan);
+                                           const std::string& pod_id,
+                                           const std::vector<int>& listen = {});
   // Connects to one that runs. Unavailable or NotFound if none answers.
   static absl::StatusOr<ShimProcess> Connect(const std::string& socket_path);
 
   ShimProcess(ShimProcess&& other) noexcept
       : socket_(std::move(other.socket_)),
         pidfd_(std::move(other.pidfd_)),
-        child_(std::exchange(other.child_, false)) {}
+        plan_file_(std::move(other.plan_file_)),
+        child_(std::exchange(other.child_, 0)) {}
   ~ShimProcess();
+
+  // Its pid; only for one that was started here.
+  pid_t child() const { return child_; }
+  // Tells a started shim what to do; it begins at once.
+  absl::Status SendPlan(const LaunchPlan& plan);
 
   // Its state once the pod's init has been exec'ed. A failed start gives the
   // failed step's status; Aborted if the shim ended without a word;
@@ -46,12 +57,13 @@ class ShimProcess {
   Parts Release() &&;
 
  private:
-  ShimProcess(UniqueFd socket, UniqueFd pidfd, bool child)
-      : socket_(std::move(socket)), pidfd_(std::move(pidfd)), child_(child) {}
+  ShimProcess(UniqueFd socket, UniqueFd pidfd)
+      : socket_(std::move(socket)), pidfd_(std::move(pidfd)) {}
 
   UniqueFd socket_;
   UniqueFd pidfd_;
-  bool child_;
+  UniqueFd plan_file_;  // shared with a child
+  pid_t child_ = 0;
 };
 
 // Reaps the process of `pidfd` if it has ended and is a child of ours.

@@ -87,6 +87,44 @@ absl::Status Walk(UniqueFd current, Visit visit, Leave leave) {
   }
 }
 
+int Milliseconds(absl::Time deadline) {
+  int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now()) + 1;
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
+}
+
+absl::Status CopyFromParent(const std::string& directory,
+                            absl::string_view file) {
+  ASSIGN_OR_RETURN(std::string value,
+                   ReadFile(absl::StrCat(directory, "/../", file)));
+  return WriteKernelFile(absl::StrCat(directory, "/", file), value);
+}
+
+// v2: waits until cgroup.events has the line `wanted`.
+absl::Status WaitForEvent(const std::string& directory,
+                          absl::string_view wanted, absl::string_view otherwise,
+                          absl::Time deadline) {
+  std::string path = absl::StrCat(directory, "/cgroup.events");
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd && errno == ENOENT) return absl::OkStatus();
+  if (!fd) return ErrnoError("open(%s)", path);
+  while (true) {
+    // Reading arms the next POLLPRI, so read first and poll then.
+    char text[256];
+    ssize_t n = pread(fd.get(), text, sizeof(text), 0);
+    if (n < 0 && errno == ENODEV) return absl::OkStatus();  // removed
+    if (n < 0) return ErrnoError("read(%s)", path);
+    absl::string_view events(text, static_cast<size_t>(n));
+    if (events.find(wanted) != events.npos) return absl::OkStatus();
+    if (absl::Now() >= deadline) {
+      return absl::DeadlineExceededError(absl::StrCat(otherwise, directory));
+    }
+    pollfd event = {fd.get(), POLLPRI, 0};
+    if (poll(&event, 1, Milliseconds(deadline)) < 0 && errno != EINTR) {
+      return ErrnoError("poll(%s)", path);
+    }
+  }
+}
+
 absl::Status ReadProcs(int fd, std::vector<pid_t>& pids) {
   UniqueFd procs(openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC));
   if (!procs && errno == ENOENT) return absl::OkStatus();
@@ -123,11 +161,6 @@ absl::Status RemoveTreeOnce(const std::string& directory) {
           std::move(fd), [](int) { return absl::OkStatus(); }, RemoveOne),
       directory);
   return RemoveOne(AT_FDCWD, directory);
-}
-
-int Milliseconds(absl::Time deadline) {
-  int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now()) + 1;
-  return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
 }
 
 }  // namespace
@@ -182,26 +215,29 @@ absl::StatusOr<int64_t> ReadNumber(const std::string& path) {
 
 absl::Status WaitUnpopulated(const std::string& directory,
                              absl::Time deadline) {
-  std::string path = absl::StrCat(directory, "/cgroup.events");
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd && errno == ENOENT) return absl::OkStatus();
-  if (!fd) return ErrnoError("open(%s)", path);
+  return WaitForEvent(directory, "populated 0", "processes are left in ",
+                      deadline);
+}
+
+absl::Status WaitFrozen(const std::string& directory, absl::Time deadline) {
+  return WaitForEvent(directory, "frozen 1", "not all processes freeze in ",
+                      deadline);
+}
+
+absl::Status FreezeV1(const std::string& directory, absl::Time deadline) {
+  std::string path = absl::StrCat(directory, "/freezer.state");
+  // The v1 freezer tells nobody when it is done, and a process that forks
+  // meanwhile needs the write again.
+  constexpr absl::Duration kPause = absl::Milliseconds(1);
   while (true) {
-    // Reading arms the next POLLPRI, so read first and poll then.
-    char text[256];
-    ssize_t n = pread(fd.get(), text, sizeof(text), 0);
-    if (n < 0 && errno == ENODEV) return absl::OkStatus();  // removed
-    if (n < 0) return ErrnoError("read(%s)", path);
-    absl::string_view events(text, static_cast<size_t>(n));
-    if (events.find("populated 0") != events.npos) return absl::OkStatus();
+    RETURN_IF_ERROR(WriteKernelFile(path, "FROZEN"));
+    ASSIGN_OR_RETURN(std::string state, ReadFile(path));
+    if (absl::StripAsciiWhitespace(state) == "FROZEN") return absl::OkStatus();
     if (absl::Now() >= deadline) {
       return absl::DeadlineExceededError(
-          absl::StrCat("processes are left in ", directory));
+          absl::StrCat("not all processes freeze in ", directory));
     }
-    pollfd event = {fd.get(), POLLPRI, 0};
-    if (poll(&event, 1, Milliseconds(deadline)) < 0 && errno != EINTR) {
-      return ErrnoError("poll(%s)", path);
-    }
+    absl::SleepFor(kPause);
   }
 }
 
@@ -256,11 +292,13 @@ absl::Status InheritCpuset(const std::string& directory) {
     std::string path = absl::StrCat(directory, "/", name);
     ASSIGN_OR_RETURN(std::string present, ReadFile(path));
     if (!absl::StripAsciiWhitespace(present).empty()) continue;
-    ASSIGN_OR_RETURN(std::string inherited,
-                     ReadFile(absl::StrCat(directory, "/../", name)));
-    RETURN_IF_ERROR(WriteKernelFile(path, inherited));
+    RETURN_IF_ERROR(CopyFromParent(directory, name));
   }
   return absl::OkStatus();
+}
+
+absl::Status LiftCpuset(const std::string& directory) {
+  return CopyFromParent(directory, "cpuset.cpus");
 }
 
 }  // namespace davit

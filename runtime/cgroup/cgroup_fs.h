@@ -32,6 +32,10 @@ absl::StatusOr<int64_t> ReadNumber(const std::string& path);
 // v2: waits by poll(2) on cgroup.events until no process is left.
 // DeadlineExceeded. OK if the directory is absent or goes away.
 absl::Status WaitUnpopulated(const std::string& directory, absl::Time deadline);
+// v2: the same until all processes are frozen.
+absl::Status WaitFrozen(const std::string& directory, absl::Time deadline);
+// v1: writes FROZEN and waits until that is so. DeadlineExceeded.
+absl::Status FreezeV1(const std::string& directory, absl::Time deadline);
 
 // Sends SIGKILL to all of `pids`; returns pidfds of those that are still there.
 std::vector<UniqueFd> SendKill(const std::vector<pid_t>& pids);
@@ -46,6 +50,8 @@ absl::Status HandDownControllers(const std::string& directory);
 // v1 cpuset: a new directory has no CPUs and memory nodes and refuses tasks
 // until it gets its parent's.
 absl::Status InheritCpuset(const std::string& directory);
+// v1 cpuset: gives a directory all the CPUs of its parent.
+absl::Status LiftCpuset(const std::string& directory);
 
 }  // namespace davit
 

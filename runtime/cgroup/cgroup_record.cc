@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/cgroup/pod_scope.h"
 
 namespace davit {
 namespace {
@@ -24,7 +25,8 @@ Json ToJson(const CgroupDir& dir) {
           {"payload", dir.payload},
           {"supervisor", dir.supervisor},
           {"retreat", dir.retreat},
-          {"hand_down", dir.hand_down}};
+          {"hand_down", dir.hand_down},
+          {"in_scope", dir.in_scope}};
 }
 
 // Throws what nlohmann::json throws.
@@ -38,6 +40,7 @@ CgroupDir FromJson(const Json& json) {
   json.at("supervisor").get_to(dir.supervisor);
   json.at("retreat").get_to(dir.retreat);
   json.at("hand_down").get_to(dir.hand_down);
+  dir.in_scope = json.value("in_scope", false);
   return dir;
 }
 
@@ -49,7 +52,8 @@ bool BelongsToPod(const CgroupDir& dir, const std::string& pod_id) {
   };
   return absl::StartsWith(dir.mount_point, "/") &&
          absl::StartsWith(dir.base, dir.mount_point + "/") &&
-         absl::EndsWith(dir.base, "/" + pod_id) &&
+         absl::EndsWith(dir.base,
+                        "/" + (dir.in_scope ? PodScopeName(pod_id) : pod_id)) &&
          !absl::StrContains(dir.base, "/../") &&
          !absl::StrContains(dir.payload, "/..") &&
          below(dir.payload, dir.base) &&

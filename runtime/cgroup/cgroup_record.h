@@ -15,7 +15,7 @@ absl::Status WriteCgroupRecord(const std::string& path,
                                const PodCgroup& cgroup);
 
 // NotFound if there is none; DataLoss if it is damaged or names a directory
-// that is not <mount point>/…/<pod_id>.
+// that is not <mount point>/…/<pod_id>, or the pod's scope.
 absl::StatusOr<PodCgroup> ReadCgroupRecord(const std::string& path,
                                            const std::string& pod_id);
 

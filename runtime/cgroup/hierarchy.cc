@@ -1,5 +1,7 @@
 #include "runtime/cgroup/hierarchy.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -140,8 +142,14 @@ absl::StatusOr<std::vector<CgroupHierarchy>> ParseCgroupHierarchies(
 }
 
 absl::StatusOr<std::vector<CgroupHierarchy>> DiscoverCgroupHierarchies() {
+  return DiscoverCgroupHierarchiesOf(getpid());
+}
+
+absl::StatusOr<std::vector<CgroupHierarchy>> DiscoverCgroupHierarchiesOf(
+    pid_t pid) {
   ASSIGN_OR_RETURN(std::string mountinfo, ReadFile("/proc/self/mountinfo"));
-  ASSIGN_OR_RETURN(std::string membership, ReadFile("/proc/self/cgroup"));
+  ASSIGN_OR_RETURN(std::string membership,
+                   ReadFile(absl::StrCat("/proc/", pid, "/cgroup")));
   return ParseCgroupHierarchies(mountinfo, membership);
 }
 

@@ -1,6 +1,8 @@
 #ifndef DAVIT_RUNTIME_CGROUP_HIERARCHY_H_
 #define DAVIT_RUNTIME_CGROUP_HIERARCHY_H_
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
@@ -30,6 +32,9 @@ absl::StatusOr<std::vector<CgroupHierarchy>> ParseCgroupHierarchies(
 
 // The same for this process.
 absl::StatusOr<std::vector<CgroupHierarchy>> DiscoverCgroupHierarchies();
+// The same with the place of another process, by our mounts.
+absl::StatusOr<std::vector<CgroupHierarchy>> DiscoverCgroupHierarchiesOf(
+    pid_t pid);
 
 }  // namespace davit
 

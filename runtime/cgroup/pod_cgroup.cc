@@ -66,23 +66,33 @@ absl::Status CreateOnce(const CgroupDir& dir) {
   return absl::OkStatus();
 }
 
-absl::Status Enter(const std::string& directory) {
-  return WriteKernelFile(absl::StrCat(directory, "/cgroup.procs"), "0");
+// `pid` 0 is the calling process.
+absl::Status Enter(const std::string& directory, pid_t pid = 0) {
+  return WriteKernelFile(absl::StrCat(directory, "/cgroup.procs"),
+                         absl::StrCat(pid));
 }
 
-absl::Status Limit(const CgroupDir* dir, absl::string_view what,
-                   absl::string_view file, const std::string& value) {
-  if (dir == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "limit on ", what, ": no cgroup controller for it is available"));
+// Whether what is written in the base holds for a directory below it, so that
+// the payload can be there. In v1 it does not for block I/O, and a cpuset
+// cannot shrink below its children's.
+bool BoundsChildren(const CgroupDir& dir) {
+  if (dir.v2 || dir.Has(kSystemd)) return true;
+  constexpr const char* kHierarchical[] = {"cpu", "devices", "memory", "pids"};
+  bool any = false;
+  for (const char* controller : kHierarchical) any = any || dir.Has(controller);
+  return any && !dir.Has("blkio") && !dir.Has("cpuset");
+}
+
+// What the kernel lists in /sys/kernel/cgroup/delegate, and v1's "tasks".
+constexpr const char* kDelegated[] = {
+    "cgroup.procs",     "cgroup.threads", "cgroup.subtree_control",
+    "memory.oom.group", "memory.reclaim", "tasks"};
+
+absl::Status GiveAway(const std::string& path, uid_t owner) {
+  if (chown(path.c_str(), owner, owner) < 0) {
+    return ErrnoError("chown(%s, %d)", path, owner);
   }
-  absl::Status status =
-      WriteKernelFile(absl::StrCat(dir->base, "/", file), value);
-  if (absl::IsNotFound(status)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("limit on ", what, ": ", status.message()));
-  }
-  return Annotate(status, absl::StrCat("limit on ", what));
+  return absl::OkStatus();
 }
 
 int64_t NumberOr(const std::string& path, int64_t otherwise) {
@@ -116,9 +126,9 @@ PodCgroup PodCgroup::Plan(const std::vector<CgroupHierarchy>& hierarchies,
     dir.mount_point = hierarchy.mount_point;
     dir.base = absl::StrCat(home, "/", parent, "/", pod_id);
     dir.payload = dir.base;
+    if (BoundsChildren(dir)) dir.payload = absl::StrCat(dir.base, "/payload");
     dir.hand_down = pure;
     if (hierarchy.v2 || dir.Has(kSystemd)) {
-      dir.payload = absl::StrCat(dir.base, "/payload");
       dir.supervisor = absl::StrCat(dir.base, "/supervisor");
       dir.retreat =
           pure ? absl::StrCat(home, "/", parent, "/", kAgentLeaf) : home;
@@ -142,32 +152,76 @@ absl::Status PodCgroup::Create() const {
   return absl::OkStatus();
 }
 
-absl::Status PodCgroup::SetLimits(const CgroupLimits& limits) const {
-  if (limits.memory_max_bytes != 0) {
-    const CgroupDir* dir = WithController("memory");
-    bool v2 = dir != nullptr && dir->v2;
-    RETURN_IF_ERROR(Limit(dir, "memory",
-                          v2 ? "memory.max" : "memory.limit_in_bytes",
-                          absl::StrCat(limits.memory_max_bytes)));
+absl::Status PodCgroup::CreateInScope(pid_t shim) const {
+  for (const CgroupDir& dir : dirs_) {
+    RETURN_IF_ERROR(MakeDirectory(dir.payload), "create cgroup");
+    RETURN_IF_ERROR(MakeDirectory(dir.supervisor), "create cgroup");
+    // First out of the base: on v2 nobody may sit beside controllers.
+    RETURN_IF_ERROR(Enter(dir.supervisor, shim), "move shim");
+    if (dir.hand_down) RETURN_IF_ERROR(HandDownControllers(dir.base));
   }
-  if (limits.cpu_millis != 0) {
-    const CgroupDir* dir = WithController("cpu");
-    // The kernel takes no quota below 1 ms.
-    int64_t quota = std::max<int64_t>(
-        1000, static_cast<int64_t>(limits.cpu_millis) * kCpuPeriodUsec / 1000);
-    if (dir != nullptr && dir->v2) {
-      RETURN_IF_ERROR(Limit(dir, "cpu", "cpu.max",
-                            absl::StrCat(quota, " ", kCpuPeriodUsec)));
-    } else {
-      RETURN_IF_ERROR(
-          Limit(dir, "cpu", "cpu.cfs_period_us", absl::StrCat(kCpuPeriodUsec)));
-      RETURN_IF_ERROR(
-          Limit(dir, "cpu", "cpu.cfs_quota_us", absl::StrCat(quota)));
+  return absl::OkStatus();
+}
+
+absl::Status PodCgroup::SetLimits(const CgroupLimits& limits) const {
+  return WriteLimits(limits, /*lift=*/false);
+}
+
+absl::Status PodCgroup::ChangeLimits(const CgroupLimits& limits) const {
+  return WriteLimits(limits, /*lift=*/true);
+}
+
+absl::Status PodCgroup::WriteLimits(const CgroupLimits& limits,
+                                    bool lift) const {
+  std::vector<std::pair<LimitWrite, bool>> refused;
+  for (bool v2 : {true, false}) {
+    for (LimitWrite& write : v2 ? PlanLimitsV2(limits) : PlanLimitsV1(limits)) {
+      if (!write.is_limit && !lift) continue;
+      absl::Status status = WriteLimit(write, v2);
+      if (absl::IsInvalidArgument(status)) {
+        refused.emplace_back(std::move(write), v2);
+        continue;
+      }
+      RETURN_IF_ERROR(status, absl::StrCat("limit on ", write.what));
     }
   }
-  if (limits.pids_max != 0) {
-    RETURN_IF_ERROR(Limit(WithController("pids"), "pids", "pids.max",
-                          absl::StrCat(limits.pids_max)));
+  // On v1 memory may not exceed memory with swap at any moment, so the right
+  // order depends on what is there.
+  for (const auto& [write, v2] : refused) {
+    RETURN_IF_ERROR(WriteLimit(write, v2),
+                    absl::StrCat("limit on ", write.what));
+  }
+  return absl::OkStatus();
+}
+
+// Does nothing if the controller is one of the other version's.
+absl::Status PodCgroup::WriteLimit(const LimitWrite& write, bool v2) const {
+  const CgroupDir* dir = WithController(write.controller);
+  if (dir == nullptr) {
+    if (v2 || !write.is_limit) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        "no cgroup controller for it is available");
+  }
+  if (dir->v2 != v2) return absl::OkStatus();
+  if (!write.is_limit && !v2 && write.controller == "cpuset") {
+    return LiftCpuset(dir->base);
+  }
+  absl::Status status =
+      WriteKernelFile(absl::StrCat(dir->base, "/", write.file), write.value);
+  if (!absl::IsNotFound(status)) return status;
+  if (!write.is_limit) return absl::OkStatus();
+  return absl::FailedPreconditionError(status.message());
+}
+
+absl::Status PodCgroup::Delegate(uid_t owner) const {
+  for (const CgroupDir& dir : dirs_) {
+    if (!dir.v2 && !dir.Has(kSystemd)) continue;
+    RETURN_IF_ERROR(GiveAway(dir.payload, owner));
+    for (const char* file : kDelegated) {
+      absl::Status status =
+          GiveAway(absl::StrCat(dir.payload, "/", file), owner);
+      if (!absl::IsNotFound(status)) RETURN_IF_ERROR(status);
+    }
   }
   return absl::OkStatus();
 }
@@ -186,7 +240,7 @@ absl::Status PodCgroup::EnterSupervisor() const {
 
 absl::Status PodCgroup::LeaveSupervisor() const {
   for (const CgroupDir& dir : dirs_) {
-    if (!dir.supervisor.empty()) RETURN_IF_ERROR(Enter(dir.retreat));
+    if (!dir.retreat.empty()) RETURN_IF_ERROR(Enter(dir.retreat));
   }
   return absl::OkStatus();
 }
@@ -219,9 +273,10 @@ CgroupUsage PodCgroup::Usage() const {
 int64_t PodCgroup::OomKills() const {
   const CgroupDir* dir = WithController("memory");
   if (dir == nullptr) return 0;
-  return ReadKey(
-             dir->base + (dir->v2 ? "/memory.events" : "/memory.oom_control"),
-             "oom_kill")
+  // v1 does not count for the parents of the victim's cgroup.
+  return ReadKey(dir->v2 ? dir->base + "/memory.events"
+                         : dir->payload + "/memory.oom_control",
+                 "oom_kill")
       .value_or(0);
 }
 
@@ -243,6 +298,30 @@ absl::StatusOr<bool> PodCgroup::IsPopulated() const {
 bool PodCgroup::Exists() const {
   return std::any_of(dirs_.begin(), dirs_.end(),
                      [](const CgroupDir& dir) { return PathExists(dir.base); });
+}
+
+absl::Status PodCgroup::Freeze(absl::Duration timeout) const {
+  absl::Time deadline = absl::Now() + timeout;
+  if (const CgroupDir* dir = Unified(); dir != nullptr) {
+    RETURN_IF_ERROR(WriteKernelFile(dir->payload + "/cgroup.freeze", "1"),
+                    "freeze pod");
+    return WaitFrozen(dir->payload, deadline);
+  }
+  const CgroupDir* dir = WithController("freezer");
+  if (dir == nullptr) {
+    return absl::FailedPreconditionError(
+        "freeze pod: neither cgroup v2 nor the freezer controller is there");
+  }
+  return FreezeV1(dir->payload, deadline);
+}
+
+absl::Status PodCgroup::Thaw() const {
+  if (const CgroupDir* dir = Unified(); dir != nullptr) {
+    return WriteKernelFile(dir->payload + "/cgroup.freeze", "0");
+  }
+  const CgroupDir* dir = WithController("freezer");
+  if (dir == nullptr) return absl::OkStatus();
+  return WriteKernelFile(dir->payload + "/freezer.state", "THAWED");
 }
 
 absl::Status PodCgroup::Kill(absl::Duration timeout) const {
@@ -302,7 +381,9 @@ absl::Status PodCgroup::KillByFreezer(const std::string& directory,
 absl::Status PodCgroup::Remove() const {
   absl::Status result;
   for (const CgroupDir& dir : dirs_) {
-    result.Update(Annotate(RemoveCgroupTree(dir.base), "remove cgroup"));
+    const std::string& ours = dir.in_scope ? dir.payload : dir.base;
+    result.Update(Annotate(RemoveCgroupTree(ours), "remove cgroup"));
+    if (dir.in_scope) continue;
     // Stays while other pods are in it.
     rmdir(ParentOf(dir.base).c_str());
   }

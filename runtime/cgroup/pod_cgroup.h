@@ -12,15 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "runtime/cgroup/hierarchy.h"
+#include "runtime/cgroup/limits.h"
 
 namespace davit {
-
-// Limits on all of a pod; 0 means none.
-struct CgroupLimits {
-  uint64_t memory_max_bytes = 0;
-  uint64_t cpu_millis = 0;  // 1000 = one core
-  uint64_t pids_max = 0;
-};
 
 // What a pod uses; -1 where no mounted hierarchy can tell.
 struct CgroupUsage {
@@ -36,9 +30,11 @@ struct CgroupUsage {
 //   <own_dir>/<parent>/<pod id>/payload      PID 1 and all below it
 //   <own_dir>/<parent>/<pod id>/supervisor   the shim
 //
-// v1 controllers other than name=systemd have the base only (payload == base).
-// The payload is the root of the pod's cgroup namespace, so the pod cannot
-// reach its own limits.
+// v1 controllers other than name=systemd have no supervisor, except in a scope,
+// and those whose limits do not hold for directories below (blkio, cpuset) no
+// payload: it is the base. The payload is the root of the pod's cgroup
+// namespace, so the pod cannot reach its other limits, not even by a mount of
+// its own.
 struct CgroupDir {
   bool v2 = false;
   std::vector<std::string> controllers;  // v1; {"name=systemd"}
@@ -46,10 +42,13 @@ struct CgroupDir {
   std::string base;
   std::string payload;
   std::string supervisor;  // empty: none
-  // Where the shim steps to before it removes the base.
+  // Where the shim steps to before it removes the base; empty: nowhere.
   std::string retreat;
   // v2 is the only hierarchy: its controllers are handed down to the payload.
   bool hand_down = false;
+  // The base is a scope of the host's systemd (pod_scope.h), which makes and
+  // removes it and may limit it; ours is only what is below.
+  bool in_scope = false;
 
   bool Has(const std::string& controller) const;
   bool operator==(const CgroupDir&) const = default;
@@ -71,11 +70,26 @@ class PodCgroup {
                         bool host_runs_systemd);
 
   const std::vector<CgroupDir>& dirs() const { return dirs_; }
+  // The v2 directory; null on a machine without one.
+  const CgroupDir* Unified() const;
+  // The one in whose base a controller's files are; null if none has it.
+  const CgroupDir* WithController(const std::string& controller) const;
 
   // mkdir of all of it; existing directories are taken over.
   absl::Status Create() const;
-  // FailedPrecondition names the limit that no controller can keep.
+  // The same in a scope: moves `shim`, which systemd has put into the base,
+  // into the supervisor.
+  absl::Status CreateInScope(pid_t shim) const;
+  // Limits a fresh cgroup. FailedPrecondition names the limit that no
+  // controller can keep.
   absl::Status SetLimits(const CgroupLimits& limits) const;
+  // Replaces the limits of one that is in use, lifting those that are not in
+  // `limits`; a block device's are lifted by naming it with zeros.
+  absl::Status ChangeLimits(const CgroupLimits& limits) const;
+
+  // Gives the payload of those hierarchies that the pod's systemd manages (v2,
+  // name=systemd) to a user: what delegation means in cgroups(7).
+  absl::Status Delegate(uid_t owner) const;
 
   // Moves the calling process.
   absl::Status EnterPayload() const;
@@ -90,6 +104,13 @@ class PodCgroup {
   // False if the pod has no directory in any hierarchy.
   bool Exists() const;
 
+  // Stops every process of the payload where it is, and lets it go on. OK if
+  // that is so already. FailedPrecondition if no hierarchy can freeze;
+  // DeadlineExceeded if a process does not stop (it waits in the kernel): then
+  // thaw.
+  absl::Status Freeze(absl::Duration timeout) const;
+  absl::Status Thaw() const;
+
   // Kills every process of the payload and waits until none is left:
   // cgroup.kill on v2, else freeze, kill and thaw until empty. OK if there is
   // nothing; DeadlineExceeded.
@@ -99,7 +120,8 @@ class PodCgroup {
   absl::Status KillAll(absl::Duration timeout) const;
 
   // Removes everything, also what the pod made below, and the parent if that is
-  // empty now. OK if absent; FailedPrecondition if a process is left.
+  // empty now. OK if absent; FailedPrecondition if a process is left. In a
+  // scope only the payload: the rest goes with the unit.
   absl::Status Remove() const;
 
  private:
@@ -107,8 +129,8 @@ class PodCgroup {
                             absl::Duration timeout) const;
   absl::Status KillByFreezer(const std::string& directory,
                              absl::Time deadline) const;
-  const CgroupDir* Unified() const;
-  const CgroupDir* WithController(const std::string& controller) const;
+  absl::Status WriteLimits(const CgroupLimits& limits, bool lift) const;
+  absl::Status WriteLimit(const LimitWrite& write, bool v2) const;
 
   std::vector<CgroupDir> dirs_;
 };

@@ -47,7 +47,7 @@ TEST(PodCgroupPlan, SplitsPayloadAndSupervisorWhereThePodMayWrite) {
   EXPECT_FALSE(v2.hand_down);
   const CgroupDir& memory = cgroup.dirs()[1];
   EXPECT_EQ(memory.base, std::string("/cg/memory/m/x/davit/") + kId);
-  EXPECT_EQ(memory.payload, memory.base);
+  EXPECT_EQ(memory.payload, memory.base + "/payload");
   EXPECT_EQ(memory.supervisor, "");
   const CgroupDir& systemd = cgroup.dirs()[2];
   EXPECT_EQ(systemd.payload,

@@ -20,6 +20,7 @@
 #include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/rootfs/idmapped_overlay.h"
 
 namespace davit {
 namespace {
@@ -185,6 +186,10 @@ absl::Status MountOverlay(const OverlaySpec& spec) {
   RETURN_IF_ERROR(MakeDirectories(spec.work_dir, 0700), "overlay");
   RETURN_IF_ERROR(MakeDirectories(spec.target), "overlay");
   RETURN_IF_ERROR(CheckNotMounted(spec.target), "overlay");
+  if (!spec.userns.path.empty()) {
+    return MountIdmappedOverlay({spec.lower_dirs, spec.upper_dir, spec.work_dir,
+                                 spec.target, spec.userns});
+  }
   std::string options = Options(spec, spec.lower_dirs);
   if (options.size() > OptionLimit()) return MountFromCommonDirectory(spec);
   return MountWithOptions(spec.target, options);

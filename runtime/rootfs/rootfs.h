@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "runtime/rootfs/resolve.h"  // IWYU pragma: export
+#include "runtime/userns/userns.h"
 
 namespace davit {
 
@@ -17,10 +18,14 @@ struct OverlaySpec {
   std::string upper_dir;                // created if absent
   std::string work_dir;                 // created if absent; same file system
   std::string target;                   // the mount point; created if absent
+  // With a path: for a pod with this user namespace. Its ids are 0 to 65535 in
+  // the layers; upper_dir and work_dir are in one directory then.
+  PodUserns userns = {};
 };
 
 // Mounts it through libmount. AlreadyExists if something is mounted on the
 // target. InvalidArgument names the offending path (a ':' or ',' in it).
+// FailedPrecondition if a layer's file system cannot map ids.
 absl::Status MountOverlay(const OverlaySpec& spec);
 
 // Unmounts everything at and below `directory`, deepest first; OK when nothing

@@ -13,6 +13,7 @@
 #include "tests/e2e/node_test_base.h"
 #include "tests/support/peer_server.h"
 #include "tests/support/shell.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -179,7 +180,7 @@ TEST_F(RunPodTest, RestartPolicyOnFailureRestartsUntilSuccess) {
 TEST_F(RunPodTest, RestartPolicyAlwaysGoesOn) {
   node().MustCtl({"run", "loop", "--image", kBusybox, "--command", "--", "sh",
                   "-c", "echo up; exit 0"});
-  absl::Time deadline = absl::Now() + absl::Seconds(20);
+  absl::Time deadline = absl::Now() + Patience(absl::Seconds(20));
   int restarts = 0;
   while (restarts < 2 && absl::Now() < deadline) {
     restarts = node().GetPod("loop")["status"]["containerStatuses"][0].value(
@@ -272,7 +273,7 @@ spec:
   EXPECT_THAT(node().MustCtl({"get", "pods"}),
               ContainsRegex("duo +2/2 +Running"));
   EXPECT_THAT(node().Ctl({"logs", "duo"}).err, HasSubstr("side"));
-  absl::Time deadline = absl::Now() + absl::Seconds(15);
+  absl::Time deadline = absl::Now() + Patience(absl::Seconds(15));
   std::string page;
   while (page.empty() && absl::Now() < deadline) {
     page = node().MustCtl({"logs", "duo", "-c", "side"});

@@ -18,6 +18,7 @@
 #include "runtime/base/subprocess.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/base/uuid.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -111,7 +112,8 @@ void TestNode::InstallBinaries() {
       Runfile("runtime/boot/davit-shim"), " ", Runfile("runtime/app/davit-app"),
       " ", dir_ / "libexec", "\n", "cp -L ", Runfile("net/plugins/davit-cni"),
       " ", dir_ / "libexec/cni/davit-cni", "\n",
-      "for p in ptp host-local loopback; do ln -s davit-cni ",
+      "for p in bandwidth bridge firewall host-local loopback macvlan portmap "
+      "ptp static tuning; do ln -s davit-cni ",
       dir_ / "libexec/cni", "/$p; done\n"));
   EXPECT_EQ(r.code, 0) << r.err;
 }
@@ -135,9 +137,9 @@ std::vector<std::string> TestNode::AgentArguments() const {
           "--cni-bin-dir",
           dir_ / "libexec/cni",
           "--cni-timeout",
-          "5s",
+          absl::FormatDuration(Patience(absl::Seconds(5))),
           "--ready-timeout",
-          "30s",
+          absl::FormatDuration(Patience(absl::Seconds(30))),
           "--node-netns",
           node_netns(),
           "--netns-dir",
@@ -158,7 +160,7 @@ void TestNode::StartAgent(const std::vector<std::string>& prefix) {
   absl::StatusOr<pid_t> pid = StartDetached(spec);
   ASSERT_TRUE(pid.ok()) << pid.status();
   agent_pid_ = *pid;
-  absl::Time deadline = absl::Now() + absl::Seconds(30);
+  absl::Time deadline = absl::Now() + Patience(absl::Seconds(30));
   while (Ctl({"version"}).code != 0) {
     ASSERT_EQ(waitpid(agent_pid_, nullptr, WNOHANG), 0)
         << "davitd ended: " << ReadFile(agent_log()).value_or("");
@@ -169,7 +171,7 @@ void TestNode::StartAgent(const std::vector<std::string>& prefix) {
 
 void TestNode::EndAgent(int signal) {
   kill(agent_pid_, signal);
-  absl::Time deadline = absl::Now() + absl::Seconds(20);
+  absl::Time deadline = absl::Now() + Patience(absl::Seconds(20));
   while (waitpid(agent_pid_, nullptr, WNOHANG) == 0) {
     if (absl::Now() > deadline) {
       ADD_FAILURE() << "davitd did not end within 20 s of signal " << signal;
@@ -229,7 +231,7 @@ std::string TestNode::PodIp(const std::string& name) const {
 bool TestNode::WaitForStatus(const std::string& name, const std::string& field,
                              const std::vector<std::string>& values,
                              absl::Duration timeout) const {
-  absl::Time deadline = absl::Now() + timeout;
+  absl::Time deadline = absl::Now() + Patience(timeout);
   std::string last;
   while (absl::Now() < deadline) {
     nlohmann::json pod = GetPod(name);
@@ -268,8 +270,9 @@ HostSnapshot TestNode::Snapshot() const {
                     " -type f ! -name lock ! -name 'last_reserved_ip.*' "
                     "2>/dev/null || true"));
   list("mounts", "awk '{print $5, $9}' /proc/self/mountinfo");
+  // On a systemd host the slice stays until the machine stops.
   list("cgroups", absl::StrCat("find /sys/fs/cgroup -type d -path '*",
-                               cgroup_parent_, "*'"));
+                               cgroup_parent_, "*' ! -name '*.slice'"));
   // The listing must not list itself: its own text holds what it looks for.
   list(
       "processes",

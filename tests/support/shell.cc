@@ -6,6 +6,7 @@
 
 #include "runtime/base/subprocess.h"
 #include "runtime/base/unique_fd.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -28,7 +29,7 @@ ShellResult RunProgram(const std::vector<std::string>& argv,
   spec.argv = argv;
   spec.env = {"PATH=/usr/bin:/usr/sbin:/bin:/sbin", "LANG=C", "HOME=/root"};
   spec.stdin_data = input;
-  spec.timeout = timeout;
+  spec.timeout = Patience(timeout);
   spec.output_limit = 64 << 20;
   UniqueFd ns;
   if (!netns.empty()) {

@@ -86,6 +86,15 @@ PodManager& FakeWorld::Restart(bool kill) {
   manager_.reset();
   journal.Revive();
   PodManagerDeps deps{&store, &images, &rootfs, &network, &launcher, &apps};
+  deps.node_address = [this] { return node_address; };
+  deps.logs_complete = [this](const PodRef&, const std::string&) {
+    return logs_complete.load();
+  };
+  deps.dial = [this](const std::string& netns,
+                     uint16_t port) -> absl::StatusOr<UniqueFd> {
+    last_dial = absl::StrCat(netns, ":", port);
+    return dial_answer;
+  };
   manager_ = NewPodManager(options, deps, observer);
   return *manager_;
 }

@@ -1,6 +1,7 @@
 #ifndef DAVIT_AGENT_POD_TESTING_FAKE_WORLD_H_
 #define DAVIT_AGENT_POD_TESTING_FAKE_WORLD_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -77,6 +78,10 @@ class FakeWorld {
   ScriptedLauncher launcher{&journal};
   ScriptedApps apps{&journal};
   PodManagerOptions options;
+  // What the manager's other dependencies answer, and were asked.
+  std::string node_address, last_dial;
+  absl::Status dial_answer = absl::UnavailableError("nobody listens");
+  std::atomic<bool> logs_complete{true};
   StepObserver* observer = nullptr;
 
  private:

@@ -52,6 +52,21 @@ void FakePodManager::SetExec(ExecFunction exec) {
   exec_ = std::move(exec);
 }
 
+void FakePodManager::SetDial(DialFunction dial) {
+  absl::MutexLock lock(&mutex_);
+  dial_ = std::move(dial);
+}
+
+void FakePodManager::SetChecks(std::vector<NetworkCheck> checks) {
+  absl::MutexLock lock(&mutex_);
+  checks_ = std::move(checks);
+}
+
+void FakePodManager::SetGarbage(std::vector<GarbageItem> garbage) {
+  absl::MutexLock lock(&mutex_);
+  garbage_ = std::move(garbage);
+}
+
 void FakePodManager::SetReport(RecoveryReport report) {
   absl::MutexLock lock(&mutex_);
   report_ = std::move(report);
@@ -183,7 +198,7 @@ absl::StatusOr<LogOptions> FakePodManager::LogSource(const std::string& pod,
   return options;
 }
 
-bool FakePodManager::LogEnded(const std::string&) {
+bool FakePodManager::LogEnded(const std::string&, const std::string&) {
   absl::MutexLock lock(&mutex_);
   return log_ended_;
 }
@@ -198,6 +213,31 @@ absl::StatusOr<std::unique_ptr<ExecSession>> FakePodManager::Exec(
     exec = exec_;
   }
   return exec(pod, request);
+}
+
+absl::StatusOr<UniqueFd> FakePodManager::Dial(const std::string& pod,
+                                              uint16_t port) {
+  DialFunction dial;
+  {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(TakeFailure());
+    RETURN_IF_ERROR(Find(pod).status());
+    dial = dial_;
+  }
+  return dial(pod, port);
+}
+
+absl::StatusOr<std::vector<NetworkCheck>> FakePodManager::CheckNetworks(
+    const std::string& pod) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(TakeFailure());
+  RETURN_IF_ERROR(Find(pod).status());
+  return checks_;
+}
+
+std::vector<GarbageItem> FakePodManager::CollectGarbage(bool dry_run) {
+  absl::MutexLock lock(&mutex_);
+  return dry_run ? garbage_ : std::exchange(garbage_, {});
 }
 
 RecoveryReport FakePodManager::recovery_report() {

@@ -24,9 +24,16 @@ class FakePodManager : public PodManager {
       std::function<absl::StatusOr<std::unique_ptr<ExecSession>>(
           const std::string& pod, const ExecRequest& request)>;
 
+  using DialFunction = std::function<absl::StatusOr<UniqueFd>(
+      const std::string& pod, uint16_t port)>;
+
   // The next call that could fail does, with `status`.
   void FailNext(absl::Status status);
   void SetExec(ExecFunction exec);
+  void SetDial(DialFunction dial);
+  void SetChecks(std::vector<NetworkCheck> checks);
+  // What a collection finds; it finds nothing more after one that is not dry.
+  void SetGarbage(std::vector<GarbageItem> garbage);
   void SetReport(RecoveryReport report);
   void SetUsage(PodUsage usage);
   // Events before `sequence` are forgotten.
@@ -53,9 +60,13 @@ class FakePodManager : public PodManager {
       uint64_t sequence) override;
   absl::StatusOr<LogOptions> LogSource(const std::string& pod,
                                        const std::string& app) override;
-  bool LogEnded(const std::string& pod) override;
+  bool LogEnded(const std::string& pod, const std::string& app) override;
   absl::StatusOr<std::unique_ptr<ExecSession>> Exec(
       const std::string& pod, ExecRequest request) override;
+  absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(
+      const std::string& pod) override;
+  absl::StatusOr<UniqueFd> Dial(const std::string& pod, uint16_t port) override;
+  std::vector<GarbageItem> CollectGarbage(bool dry_run) override;
   RecoveryReport recovery_report() override;
   void Drain(absl::Duration timeout) override;
 
@@ -78,6 +89,9 @@ class FakePodManager : public PodManager {
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Duration> last_grace_ ABSL_GUARDED_BY(mutex_);
   ExecFunction exec_ ABSL_GUARDED_BY(mutex_);
+  DialFunction dial_ ABSL_GUARDED_BY(mutex_);
+  std::vector<NetworkCheck> checks_ ABSL_GUARDED_BY(mutex_);
+  std::vector<GarbageItem> garbage_ ABSL_GUARDED_BY(mutex_);
   RecoveryReport report_ ABSL_GUARDED_BY(mutex_);
   PodUsage usage_ ABSL_GUARDED_BY(mutex_);
   bool log_ended_ ABSL_GUARDED_BY(mutex_) = false;

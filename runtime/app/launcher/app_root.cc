@@ -125,13 +125,29 @@ absl::Status MountSys(int root, bool privileged) {
   return privileged ? absl::OkStatus() : Mask(root, "/sys/firmware");
 }
 
+// In a user namespace nobody makes nodes: the pod's own is bound.
+absl::Status BindDevice(int dev, const Device& device) {
+  std::string path = absl::StrCat("/dev/", device.name);
+  ASSIGN_OR_RETURN(UniqueFd node, CloneTree(AT_FDCWD, path, false));
+  UniqueFd place(
+      openat(dev, device.name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!place) return ErrnoError("open(%s, O_CREAT)", path);
+  return AttachMount(node.get(), place.get(), path);
+}
+
+absl::Status MakeDevice(int dev, const Device& device) {
+  if (mknodat(dev, device.name, S_IFCHR | 0666,
+              makedev(device.major, device.minor)) == 0) {
+    return absl::OkStatus();
+  }
+  if (errno == EPERM) return BindDevice(dev, device);
+  return ErrnoError("mknod(/dev/%s)", device.name);
+}
+
 absl::Status FillDev(int dev) {
   mode_t old_mask = umask(0);
   for (const Device& device : kDevices) {
-    if (mknodat(dev, device.name, S_IFCHR | 0666,
-                makedev(device.major, device.minor)) < 0) {
-      return ErrnoError("mknod(/dev/%s)", device.name);
-    }
+    RETURN_IF_ERROR(MakeDevice(dev, device));
   }
   umask(old_mask);
   for (const Link& link : kLinks) {
@@ -146,8 +162,8 @@ absl::Status MountDev(int root) {
   ASSIGN_OR_RETURN(UniqueFd dev,
                    NewFilesystem("tmpfs", {{"mode", "0755"}, {"size", "64m"}},
                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
-  RETURN_IF_ERROR(FillDev(dev.get()));
   RETURN_IF_ERROR(AttachAt(root, dev, "/dev"));
+  RETURN_IF_ERROR(FillDev(dev.get()));
   for (const char* path : {"/dev/pts", "/dev/shm"}) {
     ASSIGN_OR_RETURN(UniqueFd tree, CloneTree(AT_FDCWD, path, false));
     RETURN_IF_ERROR(AttachAt(root, tree, path));

@@ -24,16 +24,17 @@ constexpr unsigned kDeadlineSeconds = 10;
 
 // After this our root directory is the pod's, so paths cannot lead elsewhere.
 absl::Status EnterPod() {
-  // EINVAL: it is our own user namespace.
-  if (setns(kConnectPidfd, CLONE_NEWUSER) < 0 && errno != EINVAL) {
-    return ErrnoError("setns(CLONE_NEWUSER)");
-  }
   if (setns(kConnectPidfd, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
                                CLONE_NEWNET | CLONE_NEWCGROUP) < 0) {
     return ErrnoError("setns(namespaces of the pod)");
   }
   if (setns(kConnectPidfd, CLONE_NEWPID) < 0) {
     return ErrnoError("setns(CLONE_NEWPID)");
+  }
+  // Last: the network may belong to somebody above the pod's users. EINVAL: it
+  // is our own user namespace.
+  if (setns(kConnectPidfd, CLONE_NEWUSER) < 0 && errno != EINVAL) {
+    return ErrnoError("setns(CLONE_NEWUSER)");
   }
   return absl::OkStatus();
 }

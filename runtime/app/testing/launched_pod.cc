@@ -18,6 +18,8 @@
 #include "runtime/base/subprocess.h"
 #include "runtime/base/uuid.h"
 #include "runtime/boot/launcher.h"
+#include "runtime/rootfs/rootfs.h"
+#include "runtime/userns/pod_userns.h"
 #include "tests/support/temp_dir.h"
 
 namespace davit::testing {
@@ -97,8 +99,10 @@ class LaunchedPod : public TestPod {
   LaunchedPod() = default;
   ~LaunchedPod() override { Complain(Stop()); }
 
-  absl::Status Boot(const std::vector<AppSpec>& apps) {
-    RETURN_IF_ERROR(MountRoot(apps));
+  absl::Status Boot(const std::vector<AppSpec>& apps, PodUsers users) {
+    RETURN_IF_ERROR(MakeLayers(apps));
+    if (users == PodUsers::kOwn) RETURN_IF_ERROR(MakeUserns());
+    RETURN_IF_ERROR(MountRoot());
     ASSIGN_OR_RETURN(
         launcher_, NewLauncher({.shim_path = Tool("DAVIT_SHIM"),
                                 .cgroup_parent = absl::StrCat("davit-app-test-",
@@ -108,6 +112,7 @@ class LaunchedPod : public TestPod {
         .pod_id = ref_.pod_id,
         .hostname = "apptest",
         .rootfs = root(),
+        .userns = userns_,
         .binds = {{.source = Tool("DAVIT_APP"), .target = kAppLauncherInPod},
                   {.source = journal_dir(),
                    .target = "/var/log/journal",
@@ -147,8 +152,17 @@ class LaunchedPod : public TestPod {
 
   std::string root() const { return work_ / "root"; }
 
-  absl::Status MountRoot(const std::vector<AppSpec>& apps) {
-    ASSIGN_OR_RETURN(std::string lower, SharedRoot());
+  absl::Status MakeUserns() {
+    IdRanges ranges({.directory = work_ / "ranges"});
+    mounts_.Add("remove user namespace", [this, ranges] {
+      return RemovePodUserns(ranges, work_ / "runtime");
+    });
+    ASSIGN_OR_RETURN(userns_, PreparePodUserns(ranges, work_ / "runtime"));
+    return absl::OkStatus();
+  }
+
+  absl::Status MakeLayers(const std::vector<AppSpec>& apps) {
+    RETURN_IF_ERROR(SharedRoot().status());
     for (const char* name : {"root", "layer", "runtime", "state", "journal"}) {
       RETURN_IF_ERROR(MakeDirectories(work_ / name, 0700));
     }
@@ -156,15 +170,22 @@ class LaunchedPod : public TestPod {
     RETURN_IF_ERROR(Mount("tmpfs", work_ / "layer", 0, "mode=755"));
     RETURN_IF_ERROR(MakeDirectories(work_ / "layer/upper"));
     RETURN_IF_ERROR(MakeDirectories(work_ / "layer/work"));
-    AddUnmount(root());
-    RETURN_IF_ERROR(Mount(
-        "overlay", root(), 0,
-        absl::StrCat("lowerdir=", lower, ",upperdir=", work_ / "layer/upper",
-                     ",workdir=", work_ / "layer/work")));
     for (const AppSpec& app : apps) {
-      RETURN_IF_ERROR(FillAppRoot(root() + AppRootInPod(app.name)), app.name);
+      RETURN_IF_ERROR(
+          FillAppRoot(work_ / "layer/upper" + AppRootInPod(app.name)),
+          app.name);
     }
     return absl::OkStatus();
+  }
+
+  absl::Status MountRoot() {
+    ASSIGN_OR_RETURN(std::string lower, SharedRoot());
+    AddUnmount(root());
+    return MountOverlay({{lower},
+                         work_ / "layer/upper",
+                         work_ / "layer/work",
+                         root(),
+                         userns_});
   }
 
   void AddUnmount(const std::string& path) {
@@ -177,6 +198,7 @@ class LaunchedPod : public TestPod {
   }
 
   TempDir work_;
+  PodUserns userns_;
   Rollback mounts_;
   std::unique_ptr<Launcher> launcher_;
   std::unique_ptr<PodProcess> process_;
@@ -196,9 +218,9 @@ std::string WhyNoPods() {
 }
 
 absl::StatusOr<std::unique_ptr<TestPod>> TestPod::Start(
-    const std::vector<AppSpec>& apps) {
+    const std::vector<AppSpec>& apps, PodUsers users) {
   auto pod = std::make_unique<LaunchedPod>();
-  RETURN_IF_ERROR(pod->Boot(apps));
+  RETURN_IF_ERROR(pod->Boot(apps, users));
   return std::unique_ptr<TestPod>(std::move(pod));
 }
 

@@ -20,13 +20,16 @@ std::string WhyNoPods();
 // `script` run by the busybox shell of the app's root; never restarted.
 AppSpec ShellApp(const std::string& name, const std::string& script);
 
-// A real pod of $DAVIT_TEST_IMAGES/machine.tar, booted and READY, with apps
+// Whether the pod has a user namespace.
+enum class PodUsers { kOfHost, kOwn };
+
+// A real pod of $DAVIT_TEST_IMAGES/stage1.tar, booted and READY, with apps
 // whose roots hold busybox in /bin, /out (mode 1777) and /etc/passwd. Stopped
 // and removed with the object.
 class TestPod {
  public:
   static absl::StatusOr<std::unique_ptr<TestPod>> Start(
-      const std::vector<AppSpec>& apps);
+      const std::vector<AppSpec>& apps, PodUsers users = PodUsers::kOfHost);
   virtual ~TestPod() = default;
 
   virtual PodRef ref() const = 0;

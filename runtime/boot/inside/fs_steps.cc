@@ -50,6 +50,8 @@ absl::string_view NameOf(Kind kind) {
       return "make notify socket";
     case Kind::kHeldFifo:
       return "make fifo";
+    case Kind::kTty:
+      return "make pty";
   }
   return "unknown step";
 }
@@ -142,10 +144,14 @@ absl::Status Remove(const FsStep& step, const PodRoot& root) {
   return RemoveAt(parent.get(), BaseName(step.target));
 }
 
-// The first pty of the pod's own devpts. Only the shim keeps the master: with a
-// second holder the console would never hang up.
-absl::Status MakeConsole(const FsStep& step, const PodRoot& root,
-                         Channel& shim) {
+struct Pty {
+  UniqueFd master;
+  std::string slave;  // "/dev/pts/0"
+};
+
+// The next pty of the pod's own devpts. Only the shim keeps the master: with a
+// second holder the slave would never hang up.
+absl::StatusOr<Pty> OpenPty(const PodRoot& root) {
   ASSIGN_OR_RETURN(UniqueFd master,
                    root.OpenAt(kConsolePtmx, O_RDWR | O_NOCTTY));
   int unlock = 0;
@@ -156,12 +162,25 @@ absl::Status MakeConsole(const FsStep& step, const PodRoot& root,
   if (ioctl(master.get(), TIOCGPTN, &number) < 0) {
     return ErrnoError("ioctl(TIOCGPTN)");
   }
+  return Pty{std::move(master), absl::StrCat("/dev/pts/", number)};
+}
+
+absl::Status MakeConsole(const FsStep& step, const PodRoot& root,
+                         Channel& shim) {
+  ASSIGN_OR_RETURN(Pty pty, OpenPty(root));
   ASSIGN_OR_RETURN(UniqueFd target, root.MakeMountPoint(step.target, false));
-  ASSIGN_OR_RETURN(UniqueFd slave,
-                   root.OpenAt(absl::StrCat("/dev/pts/", number), O_PATH));
+  ASSIGN_OR_RETURN(UniqueFd slave, root.OpenAt(pty.slave, O_PATH));
   ASSIGN_OR_RETURN(UniqueFd mount, CloneMount(slave.get(), "", false));
   RETURN_IF_ERROR(AttachMount(mount.get(), target.get()));
-  return shim.Send(ChannelTag::kConsole, "", master.get());
+  return shim.Send(ChannelTag::kConsole, "", pty.master.get());
+}
+
+absl::Status MakeTty(const FsStep& step, const PodRoot& root, Channel& shim) {
+  ASSIGN_OR_RETURN(Pty pty, OpenPty(root));
+  if (pty.slave != step.target) {
+    return absl::InternalError(absl::StrCat("the next pty is ", pty.slave));
+  }
+  return shim.Send(ChannelTag::kTty, "", pty.master.get());
 }
 
 absl::Status MakeNotifySocket(const FsStep& step, Channel& shim) {
@@ -222,13 +241,16 @@ absl::Status Apply(const FsStep& step, const PodRoot& root, int host_mount,
       return MakeNotifySocket(step, shim);
     case Kind::kHeldFifo:
       return MakeHeldFifo(step, root, shim);
+    case Kind::kTty:
+      return MakeTty(step, root, shim);
   }
   return absl::InternalError("unknown kind of step");
 }
 
 }  // namespace
 
-absl::StatusOr<HostMounts> OpenHostMounts(const std::vector<FsStep>& steps) {
+absl::StatusOr<HostMounts> OpenHostMounts(const std::vector<FsStep>& steps,
+                                          int userns) {
   HostMounts mounts;
   for (size_t i = 0; i < steps.size(); ++i) {
     const FsStep& step = steps[i];
@@ -236,6 +258,14 @@ absl::StatusOr<HostMounts> OpenHostMounts(const std::vector<FsStep>& steps) {
     ASSIGN_OR_RETURN(mounts[i],
                      CloneMount(AT_FDCWD, step.source, step.recursive),
                      absl::StrCat("bind ", step.source, " to ", step.target));
+    if (userns < 0 || step.keep_ids) continue;
+    absl::Status mapped = MapMountIds(mounts[i].get(), userns, step.recursive);
+    bool read_only = (step.attributes & MOUNT_ATTR_RDONLY) != 0;
+    if (mapped.ok() || (read_only && absl::IsFailedPrecondition(mapped))) {
+      continue;
+    }
+    return Annotate(mapped,
+                    absl::StrCat("bind ", step.source, " to ", step.target));
   }
   return mounts;
 }

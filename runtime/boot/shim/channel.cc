@@ -1,5 +1,6 @@
 #include "runtime/boot/shim/channel.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -46,6 +47,13 @@ absl::StatusOr<std::pair<Channel, Channel>> Channel::MakePair() {
     return ErrnoError("socketpair(AF_UNIX, SOCK_SEQPACKET)");
   }
   return std::make_pair(Channel(UniqueFd(fds[0])), Channel(UniqueFd(fds[1])));
+}
+
+absl::Status Channel::MoveAbove(int lowest) {
+  UniqueFd moved(fcntl(socket_.get(), F_DUPFD_CLOEXEC, lowest));
+  if (!moved) return ErrnoError("fcntl(F_DUPFD_CLOEXEC, %d)", lowest);
+  socket_ = std::move(moved);
+  return absl::OkStatus();
 }
 
 absl::Status Channel::Send(ChannelTag tag, absl::string_view text, int fd) {

@@ -16,6 +16,8 @@ enum class ChannelTag : char {
   kConsole = 'c',     // fd: master of the pod's console
   kNotify = 'n',      // fd: the notify socket
   kFifo = 'k',        // fd: a fifo to hold open
+  kTty = 't',         // fd: master of one more pty
+  kInit = 'i',        // text: PID 1's pid on the host; fd: its pidfd
   kMountsDone = 'm',  // the tree is ready; waits for kExec
   kExec = 'x',        // shim to child: the device policy is in place
   kError = 'e',       // text: code and message
@@ -33,6 +35,10 @@ class Channel {
  public:
   explicit Channel(UniqueFd socket) : socket_(std::move(socket)) {}
   static absl::StatusOr<std::pair<Channel, Channel>> MakePair();
+
+  // Moves our descriptor to `lowest` or above, out of the way of numbers that
+  // somebody else wants.
+  absl::Status MoveAbove(int lowest);
 
   absl::Status Send(ChannelTag tag, absl::string_view text = "", int fd = -1);
   // The status of a failed step, for Receive's caller to return as its own.

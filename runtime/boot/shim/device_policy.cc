@@ -1,8 +1,7 @@
 #include "runtime/boot/shim/device_policy.h"
 
-#include <fcntl.h>
 #include <stddef.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -13,6 +12,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/unique_fd.h"
+#include "runtime/boot/shim/bpf_program.h"
 
 namespace davit {
 namespace {
@@ -20,35 +20,6 @@ namespace {
 // Registers: 1 is the context (bpf_cgroup_dev_ctx), the rest is our choice.
 constexpr int kResult = 0, kContext = 1, kType = 2, kAccess = 3, kMajor = 4,
               kMinor = 5;
-
-bpf_insn Instruction(int code, int dst, int src, int off, int imm) {
-  bpf_insn insn = {};
-  insn.code = static_cast<__u8>(code);
-  insn.dst_reg = static_cast<__u8>(dst) & 15;
-  insn.src_reg = static_cast<__u8>(src) & 15;
-  insn.off = static_cast<__s16>(off);
-  insn.imm = imm;
-  return insn;
-}
-
-bpf_insn Load(int dst, size_t offset) {
-  return Instruction(BPF_LDX | BPF_MEM | BPF_W, dst, kContext,
-                     static_cast<int>(offset), 0);
-}
-
-bpf_insn Copy(int dst, int src) {
-  return Instruction(BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0);
-}
-
-bpf_insn And(int dst, int mask) {
-  return Instruction(BPF_ALU64 | BPF_AND | BPF_K, dst, 0, 0, mask);
-}
-
-void Return(std::vector<bpf_insn>& code, int value) {
-  code.push_back(
-      Instruction(BPF_ALU64 | BPF_MOV | BPF_K, kResult, 0, 0, value));
-  code.push_back(Instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
-}
 
 int AccessBits(const std::string& access) {
   int bits = 0;
@@ -81,41 +52,6 @@ void AppendRule(const DeviceRule& rule, std::vector<bpf_insn>& code) {
   }
 }
 
-absl::StatusOr<UniqueFd> LoadProgram(const std::vector<bpf_insn>& code) {
-  std::string log(8192, '\0');
-  bpf_attr attr = {};
-  attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-  attr.insns = reinterpret_cast<uintptr_t>(code.data());
-  attr.insn_cnt = static_cast<__u32>(code.size());
-  attr.license = reinterpret_cast<uintptr_t>("Apache-2.0");
-  UniqueFd fd(
-      static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr))));
-  if (fd) return fd;
-  // Again, for the verifier's words.
-  attr.log_buf = reinterpret_cast<uintptr_t>(log.data());
-  attr.log_size = static_cast<__u32>(log.size());
-  attr.log_level = 1;
-  fd.Reset(
-      static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr))));
-  if (fd) return fd;
-  return ErrnoError("bpf(BPF_PROG_LOAD, CGROUP_DEVICE) \"%s\"", log.c_str());
-}
-
-absl::Status AttachProgram(int program, const std::string& cgroup) {
-  UniqueFd directory(open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return ErrnoError("open(%s, O_DIRECTORY)", cgroup);
-  bpf_attr attr = {};
-  attr.target_fd = static_cast<__u32>(directory.get());
-  attr.attach_bpf_fd = static_cast<__u32>(program);
-  attr.attach_type = BPF_CGROUP_DEVICE;
-  // The pod's own systemd attaches programs below for DeviceAllow=.
-  attr.attach_flags = BPF_F_ALLOW_MULTI;
-  if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof(attr)) < 0) {
-    return ErrnoError("bpf(BPF_PROG_ATTACH, %s)", cgroup);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status WriteDeviceList(const std::vector<DeviceRule>& rules,
                              const std::string& cgroup) {
   RETURN_IF_ERROR(WriteKernelFile(cgroup + "/devices.deny", "a"));
@@ -133,16 +69,40 @@ absl::Status WriteDeviceList(const std::vector<DeviceRule>& rules,
 
 std::vector<bpf_insn> BuildDeviceProgram(const std::vector<DeviceRule>& rules) {
   std::vector<bpf_insn> code;
-  code.push_back(Load(kType, offsetof(bpf_cgroup_dev_ctx, access_type)));
+  code.push_back(
+      Load(kType, kContext, offsetof(bpf_cgroup_dev_ctx, access_type)));
   code.push_back(Copy(kAccess, kType));
   // access_type is (access << 16) | type.
   code.push_back(And(kType, 0xffff));
   code.push_back(Instruction(BPF_ALU64 | BPF_RSH | BPF_K, kAccess, 0, 0, 16));
-  code.push_back(Load(kMajor, offsetof(bpf_cgroup_dev_ctx, major)));
-  code.push_back(Load(kMinor, offsetof(bpf_cgroup_dev_ctx, minor)));
+  code.push_back(Load(kMajor, kContext, offsetof(bpf_cgroup_dev_ctx, major)));
+  code.push_back(Load(kMinor, kContext, offsetof(bpf_cgroup_dev_ctx, minor)));
   for (const DeviceRule& rule : rules) AppendRule(rule, code);
   Return(code, 0);
   return code;
+}
+
+absl::Status BoundDevices(const std::vector<DeviceRule>& rules,
+                          const std::vector<CgroupDir>& cgroups) {
+  std::vector<DeviceRule> bound = rules;
+  bound.push_back({'c', 0, 0, "m"});
+  bound.push_back({'b', 0, 0, "m"});
+  for (const CgroupDir& dir : cgroups) {
+    // In a scope the base is the host's systemd's.
+    if (dir.v2 || dir.in_scope || !dir.Has("devices") ||
+        dir.payload == dir.base) {
+      continue;
+    }
+    // The kernel takes a new list only from a cgroup without children.
+    if (rmdir(dir.payload.c_str()) < 0) {
+      return ErrnoError("rmdir(%s)", dir.payload);
+    }
+    RETURN_IF_ERROR(WriteDeviceList(bound, dir.base));
+    if (mkdir(dir.payload.c_str(), 0755) < 0) {
+      return ErrnoError("mkdir(%s)", dir.payload);
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ApplyDevicePolicy(const std::vector<DeviceRule>& rules,
@@ -150,9 +110,11 @@ absl::Status ApplyDevicePolicy(const std::vector<DeviceRule>& rules,
   bool enforced = false;
   for (const CgroupDir& dir : cgroups) {
     if (dir.v2) {
-      ASSIGN_OR_RETURN(UniqueFd program,
-                       LoadProgram(BuildDeviceProgram(rules)));
-      RETURN_IF_ERROR(AttachProgram(program.get(), dir.payload));
+      ASSIGN_OR_RETURN(
+          UniqueFd program,
+          LoadProgram(BPF_PROG_TYPE_CGROUP_DEVICE, BuildDeviceProgram(rules)));
+      RETURN_IF_ERROR(
+          AttachProgram(program.get(), BPF_CGROUP_DEVICE, dir.payload));
       enforced = true;
     } else if (dir.Has("devices")) {
       RETURN_IF_ERROR(WriteDeviceList(rules, dir.payload));

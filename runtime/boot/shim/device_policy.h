@@ -15,6 +15,13 @@ namespace davit {
 // refuses everything else. Pure.
 std::vector<bpf_insn> BuildDeviceProgram(const std::vector<DeviceRule>& rules);
 
+// v1: before anything runs in the payload, gives the cgroup above it a list
+// that no list of the payload can exceed, so that a pod which mounts the
+// controller for itself gains nothing. It allows what the set-up needs besides
+// the rules: making the 0:0 nodes of /run/host/inaccessible.
+absl::Status BoundDevices(const std::vector<DeviceRule>& rules,
+                          const std::vector<CgroupDir>& cgroups);
+
 // Puts the rules on the payload: by BPF wherever a v2 hierarchy is mounted
 // (also one without controllers) and in the v1 devices controller where there
 // is one. Both hold; neither relies on a unit of the host. FailedPrecondition

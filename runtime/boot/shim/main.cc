@@ -1,6 +1,7 @@
 // davit-shim: boots one pod and stays with it until its end. Started by davitd
-// (runtime/boot/launcher.cc) with the launch plan on descriptor 3 and a control
-// connection on 4; needs nothing of davitd after that.
+// (runtime/boot/launcher.cc) with the file of the launch plan as descriptor 3
+// and a control connection as 4, on which it hears when the plan is complete;
+// needs nothing of davitd after that.
 
 #include <malloc.h>
 #include <signal.h>
@@ -36,13 +37,19 @@ extern "C" char __executable_start, etext;
 namespace davit {
 namespace {
 
-constexpr int kPlanFd = 3;
-constexpr int kClientFd = 4;
 constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 constexpr size_t kConsoleLogBytes = 1 << 20;
 
-absl::StatusOr<LaunchPlan> ReadPlan() {
-  UniqueFd fd(kPlanFd);
+// Waits for the plan: meanwhile a host's systemd puts us into the pod's scope.
+// OutOfRange if the agent has given up.
+absl::StatusOr<LaunchPlan> ReadPlan(int client) {
+  UniqueFd fd(kPlanFdOfShim);
+  RETURN_IF_ERROR(AwaitPacket(client));
+  ASSIGN_OR_RETURN(std::string packet, ReceivePacket(client),
+                   "wait for the launch plan");
+  if (packet != kPlanIsReady) {
+    return absl::DataLossError("first packet is not the agent's");
+  }
   ASSIGN_OR_RETURN(std::string bytes, ReadAll(fd.get()), "read launch plan");
   return DecodeLaunchPlan(bytes);
 }
@@ -94,8 +101,9 @@ absl::Status Boot(const LaunchPlan& plan, Epoll& epoll,
   return monitor->Begin(std::move(listener));
 }
 
-absl::Status Start(Epoll& epoll, std::unique_ptr<Monitor>& monitor) {
-  ASSIGN_OR_RETURN(LaunchPlan plan, ReadPlan());
+absl::Status Start(int client, Epoll& epoll,
+                   std::unique_ptr<Monitor>& monitor) {
+  ASSIGN_OR_RETURN(LaunchPlan plan, ReadPlan(client));
   absl::Status status = Boot(plan, epoll, monitor);
   if (!status.ok()) {
     // What was started already; who started us removes the rest.
@@ -123,10 +131,10 @@ void ReportFailure(int client, const absl::Status& failure) {
 }
 
 absl::Status Run() {
-  UniqueFd client(kClientFd);
+  UniqueFd client(kClientFdOfShim);
   ASSIGN_OR_RETURN(Epoll epoll, Epoll::Create());
   std::unique_ptr<Monitor> monitor;
-  absl::Status started = Start(epoll, monitor);
+  absl::Status started = Start(client.get(), epoll, monitor);
   if (!started.ok()) {
     ReportFailure(client.get(), started);
     return started;

@@ -15,6 +15,7 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/boot/shim/exit_status.h"
 #include "runtime/boot/shim_record.h"
+#include "runtime/boot/unix_export.h"
 
 namespace davit {
 namespace {
@@ -58,6 +59,7 @@ Monitor::Monitor(Epoll& epoll, MonitoredPod pod, StartedPod started,
 
 absl::Status Monitor::Begin(UniqueFd listener) {
   RETURN_IF_ERROR(Watch());
+  RETURN_IF_ERROR(WatchTtys());
   // The record first: who hears of the start may count on it.
   RETURN_IF_ERROR(WriteRecord());
   Publish();
@@ -83,6 +85,20 @@ absl::Status Monitor::Watch() {
   }));
   return epoll_.Add(terminate_.get(), EPOLLIN,
                     [this](uint32_t) { OnTerminate(); });
+}
+
+absl::Status Monitor::WatchTtys() {
+  for (const UniqueFd& tty : started_.ttys) {
+    int fd = tty.get();
+    // Nobody is attached to it: what a getty prints there is lost, but must not
+    // block it.
+    RETURN_IF_ERROR(epoll_.Add(fd, EPOLLIN | EPOLLET, [fd](uint32_t) {
+      char discarded[4096];
+      while (read(fd, discarded, sizeof(discarded)) > 0 || errno == EINTR) {
+      }
+    }));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Monitor::Run() {
@@ -158,6 +174,7 @@ absl::Status Monitor::Finish() {
   log_.DrainFrom(started_.console.get());
   absl::Status written = WriteFileAtomic(ExitRecordPath(pod_.state_dir),
                                          FormatExitRecord(exit), 0640);
+  absl::Status closed = RemoveUnixExport(UnixExportPath(pod_.runtime_dir));
   absl::Status left = pod_.cgroup.LeaveSupervisor();
   absl::Status removed = pod_.cgroup.Remove();
   RETURN_IF_ERROR(RemoveFile(ShimSocketPath(pod_.runtime_dir)));
@@ -166,6 +183,7 @@ absl::Status Monitor::Finish() {
   // All was tried; the agent sees by the files what did not work.
   RETURN_IF_ERROR(killed);
   RETURN_IF_ERROR(written);
+  RETURN_IF_ERROR(closed);
   RETURN_IF_ERROR(left);
   return removed;
 }

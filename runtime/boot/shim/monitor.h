@@ -46,6 +46,7 @@ class Monitor {
 
  private:
   absl::Status Watch();
+  absl::Status WatchTtys();
   void OnNotify(const NotifyMessage& message);
   void OnTerminate();
   void Stop(absl::Duration grace);

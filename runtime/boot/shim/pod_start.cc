@@ -11,13 +11,17 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/boot/inside/inside.h"
+#include "runtime/boot/inside/user_starter.h"
 #include "runtime/boot/shim/channel.h"
 #include "runtime/boot/shim/device_policy.h"
+#include "runtime/boot/shim/sysctl_policy.h"
+#include "runtime/boot/unix_export.h"
 
 namespace davit {
 namespace {
@@ -27,7 +31,13 @@ namespace {
 class Child {
  public:
   Child(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
-  Child(const Child&) = delete;
+  Child(Child&& other) noexcept
+      : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
+  Child& operator=(Child&& other) noexcept {
+    std::swap(pid_, other.pid_);
+    std::swap(pidfd_, other.pidfd_);
+    return *this;
+  }
   ~Child() {
     if (pid_ <= 0) return;
     kill(pid_, SIGKILL);
@@ -58,7 +68,7 @@ class Child {
   UniqueFd pidfd_;
 };
 
-absl::StatusOr<UniqueFd> OpenNetns(const std::string& path) {
+absl::StatusOr<UniqueFd> OpenNamespace(const std::string& path) {
   if (path.empty()) return UniqueFd();
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return ErrnoError("open(%s)", path);
@@ -69,16 +79,33 @@ void Mark(StartedPod& pod, const char* phase) {
   pod.phases.push_back({phase, absl::Now()});
 }
 
-// Collects the descriptors that the child sends until its tree is ready.
-absl::Status AwaitMounts(Channel& channel, Child& child, StartedPod& pod) {
+// PID 1 as the starter of a pod with a user namespace tells of it: our child
+// too, but a child that the starter has cloned.
+absl::Status TakeInit(ChannelMessage& message, Child& init) {
+  pid_t pid = 0;
+  if (!absl::SimpleAtoi(message.text, &pid) || !message.fd) {
+    return absl::InternalError("starter told of no PID 1");
+  }
+  init = Child(pid, std::move(message.fd));
+  return absl::OkStatus();
+}
+
+// Collects the descriptors that are sent until the tree is ready. `init`
+// becomes PID 1 if `starter` only starts it.
+absl::Status AwaitMounts(Channel& channel, Child& starter, Child& init,
+                         StartedPod& pod) {
   while (true) {
     absl::StatusOr<ChannelMessage> message = channel.Receive();
     if (absl::IsOutOfRange(message.status())) {
+      Child& ended = init.pid() > 0 ? init : starter;
       return absl::AbortedError(
-          absl::StrCat("PID 1 ", child.Reap(), " during its set-up"));
+          absl::StrCat("PID 1 ", ended.Reap(), " during its set-up"));
     }
     RETURN_IF_ERROR(message.status());
     switch (message->tag) {
+      case ChannelTag::kInit:
+        RETURN_IF_ERROR(TakeInit(*message, init));
+        break;
       case ChannelTag::kConsole:
         pod.console = std::move(message->fd);
         break;
@@ -87,6 +114,9 @@ absl::Status AwaitMounts(Channel& channel, Child& child, StartedPod& pod) {
         break;
       case ChannelTag::kFifo:
         pod.fifo = std::move(message->fd);
+        break;
+      case ChannelTag::kTty:
+        pod.ttys.push_back(std::move(message->fd));
         break;
       case ChannelTag::kMountsDone:
         return absl::OkStatus();
@@ -105,46 +135,79 @@ absl::Status AwaitExec(Channel& channel) {
   return absl::InternalError("unexpected message instead of the exec");
 }
 
-absl::Status SeeThrough(const LaunchPlan& plan, Channel& channel, Child& child,
-                        StartedPod& pod) {
-  ASSIGN_OR_RETURN(pod.init, IdentifyProcess(child.pid()));
-  RETURN_IF_ERROR(AwaitMounts(channel, child, pod));
+absl::Status SetNonBlocking(int fd) {
+  if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+    return ErrnoError("fcntl(%d, O_NONBLOCK)", fd);
+  }
+  return absl::OkStatus();
+}
+
+// Returns PID 1.
+absl::StatusOr<Child> SeeThrough(const LaunchPlan& plan, Channel& channel,
+                                 Child starter, StartedPod& pod) {
+  Child init(-1, UniqueFd());
+  RETURN_IF_ERROR(AwaitMounts(channel, starter, init, pod));
+  if (init.pid() > 0) {
+    starter.Reap();
+  } else {
+    init = std::move(starter);
+  }
+  ASSIGN_OR_RETURN(pod.init, IdentifyProcess(init.pid()));
   Mark(pod, "mounts");
+  RETURN_IF_ERROR(CloseUnixExport(plan.unix_export), "close unix-export");
   // Now, not before: the child itself had to make forbidden nodes.
   RETURN_IF_ERROR(ApplyDevicePolicy(plan.devices, plan.cgroups),
                   "apply device policy");
+  RETURN_IF_ERROR(ApplySysctlPolicy(!plan.netns_path.empty(), plan.cgroups),
+                  "apply sysctl policy");
   RETURN_IF_ERROR(AwaitExec(channel));
   Mark(pod, "exec");
-  if (fcntl(pod.console.get(), F_SETFL, O_NONBLOCK) < 0) {
-    return ErrnoError("fcntl(console, O_NONBLOCK)");
+  RETURN_IF_ERROR(SetNonBlocking(pod.console.get()));
+  for (const UniqueFd& tty : pod.ttys) {
+    RETURN_IF_ERROR(SetNonBlocking(tty.get()));
   }
-  return absl::OkStatus();
+  return init;
+}
+
+// They are the pod's now; a socket that we held open would never be closed.
+void CloseListenFds(int count) {
+  for (int i = 0; i < count; ++i) UniqueFd closed(kFirstListenFdOfShim + i);
 }
 
 }  // namespace
 
 absl::StatusOr<StartedPod> StartPod(const LaunchPlan& plan) {
-  ASSIGN_OR_RETURN(UniqueFd netns, OpenNetns(plan.netns_path),
+  ASSIGN_OR_RETURN(UniqueFd netns, OpenNamespace(plan.netns_path),
                    "join network namespace");
+  ASSIGN_OR_RETURN(UniqueFd userns, OpenNamespace(plan.userns.path),
+                   "join user namespace");
+  RETURN_IF_ERROR(BoundDevices(plan.devices, plan.cgroups), "bound devices");
+  RETURN_IF_ERROR(MountUnixExport(plan.unix_export, plan.userns.base),
+                  "mount unix-export");
   ASSIGN_OR_RETURN(auto channels, Channel::MakePair());
+  unsigned long flags = CLONE_NEWNS;
+  // With a user namespace these are made by the starter: they shall belong to
+  // the pod's root.
+  if (!userns) flags |= CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
   int pidfd = -1;
   // Like fork(2), but no atfork handlers run: nothing needs them here.
-  long pid = syscall(SYS_clone,
-                     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
-                         CLONE_PIDFD | SIGCHLD,
-                     nullptr, &pidfd, nullptr, nullptr);
-  if (pid < 0) return ErrnoError("clone(NEWNS|NEWPID|NEWUTS|NEWIPC)");
+  long pid = syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, nullptr, &pidfd,
+                     nullptr, nullptr);
+  if (pid < 0) return ErrnoError("clone(%#x)", flags);
   if (pid == 0) {
     // Or the shim's death would not be seen.
     { Channel ours = std::move(channels.first); }
-    RunInside(plan, netns.get(), std::move(channels.second));
+    if (!userns) RunInside(plan, netns.get(), std::move(channels.second));
+    RunUserStarter(plan, netns.get(), userns.get(), std::move(channels.second));
   }
   StartedPod pod;
   Mark(pod, "clone");
-  Child child(static_cast<pid_t>(pid), UniqueFd(pidfd));
+  Child starter(static_cast<pid_t>(pid), UniqueFd(pidfd));
   { Channel theirs = std::move(channels.second); }
-  RETURN_IF_ERROR(SeeThrough(plan, channels.first, child, pod));
-  pod.pidfd = child.Release();
+  CloseListenFds(plan.listen_fds);
+  ASSIGN_OR_RETURN(Child init,
+                   SeeThrough(plan, channels.first, std::move(starter), pod));
+  pod.pidfd = init.Release();
   return pod;
 }
 

@@ -18,12 +18,15 @@ struct StartedPod {
   UniqueFd console;  // master of /dev/console, non-blocking
   UniqueFd notify;
   UniqueFd fifo;                  // only held open
+  std::vector<UniqueFd> ttys;     // masters of further ptys, non-blocking
   std::vector<BootPhase> phases;  // "clone", "mounts", "exec"
 };
 
 // Clones the pod's PID 1, sees it through its set-up, puts the device policy on
-// its cgroup and lets it exec. The calling process must be single-threaded. On
-// error the child is gone and reaped; the status is the failed step's own.
+// its cgroup and lets it exec. The calling process must be single-threaded; it
+// loses the descriptors of plan.listen_fds to the pod. On error the child is
+// gone and reaped, and plan.unix_export may be left mounted; the status is the
+// failed step's own.
 absl::StatusOr<StartedPod> StartPod(const LaunchPlan& plan);
 
 }  // namespace davit

@@ -19,6 +19,7 @@
 #include "runtime/boot/shim/exit_status.h"
 #include "runtime/boot/shim/notify.h"
 #include "runtime/boot/shim/stop_sequence.h"
+#include "runtime/boot/shim/sysctl_policy.h"
 #include "runtime/boot/shim_state.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temp_dir.h"
@@ -261,6 +262,25 @@ TEST(BuildDeviceProgram, AllowsWhatTheRulesSayAndNothingElse) {
   EXPECT_FALSE(Allows(code, kBlock, kRead | kWrite, 7, 0));
   EXPECT_FALSE(Allows(code, kBlock, kMknod, 7, 0));
   EXPECT_FALSE(Allows(BuildDeviceProgram({}), kChar, kRead, 1, 3));
+}
+
+// Its last word is the same for all: no.
+TEST(BuildSysctlProgram, AllowsTheOwnNetworkAtMost) {
+  std::vector<bpf_insn> host = BuildSysctlProgram(false);
+  std::vector<bpf_insn> own = BuildSysctlProgram(true);
+  auto calls = [](const std::vector<bpf_insn>& code) {
+    int count = 0;
+    for (const bpf_insn& insn : code)
+      count += insn.code == (BPF_JMP | BPF_CALL);
+    return count;
+  };
+  EXPECT_EQ(calls(host), 0);
+  EXPECT_EQ(calls(own), 1);
+  for (const auto& code : {host, own}) {
+    ASSERT_GE(code.size(), 2u);
+    EXPECT_EQ(code.back().code, BPF_JMP | BPF_EXIT);
+    EXPECT_EQ(code[code.size() - 2].imm, 0);
+  }
 }
 
 TEST(ApplyDevicePolicy, RefusesToRunWithoutAny) {

@@ -1,5 +1,6 @@
 #include "runtime/boot/testing/pod_fixture.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -20,9 +21,20 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "runtime/base/file.h"
+#include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
+#include "runtime/boot/plan_builder.h"
+#include "runtime/boot/root_inspector.h"
+#include "runtime/boot/shim_process.h"
+#include "runtime/boot/shim_record.h"
 #include "runtime/cgroup/hierarchy.h"
 #include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/cgroup/pod_home.h"
+#include "runtime/rootfs/rootfs.h"
+#include "runtime/sandbox/seccomp.h"
+#include "runtime/sandbox/seccomp_profile.h"
+#include "runtime/userns/pod_userns.h"
+#include "runtime/userns/user_namespace.h"
 #include "tests/support/matchers.h"
 
 namespace davit::testing {
@@ -70,6 +82,11 @@ std::string TestImagesDirectory() {
 
 std::string ShimPath() {
   return absl::StrCat(getenv("TEST_SRCDIR"), "/davit/runtime/boot/davit-shim");
+}
+
+std::string ProbePath() {
+  return absl::StrCat(getenv("TEST_SRCDIR"),
+                      "/davit/runtime/boot/testing/pod-probe");
 }
 
 std::string StatusField(pid_t pid, const std::string& field) {
@@ -144,9 +161,16 @@ void PodFixture::TearDown() {
         Traces(request),
         ::testing::Not(::testing::HasSubstr(request.runtime_dir + "/")));
     EXPECT_EQ(umount2(request.rootfs.c_str(), 0), 0) << strerror(errno);
+    if (!request.userns.path.empty()) {
+      IdRanges ranges({.directory = world_->directory() + "/id-ranges"});
+      EXPECT_THAT(RemovePodUserns(ranges, request.runtime_dir), IsOk());
+      EXPECT_THAT(UnpinNamespace(request.netns_path), IsOk());
+    }
     std::filesystem::remove_all(
         std::filesystem::path(request.rootfs).parent_path());
   }
+  ASSERT_OK_AND_ASSIGN(auto left, launcher_->ListCgroups());
+  EXPECT_THAT(left, ::testing::IsEmpty());
   ASSERT_OK_AND_ASSIGN(auto hierarchies, DiscoverCgroupHierarchies());
   for (const CgroupHierarchy& hierarchy : hierarchies) {
     EXPECT_FALSE(PathExists(hierarchy.own_dir + "/" + cgroup_parent_));
@@ -156,26 +180,55 @@ void PodFixture::TearDown() {
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
 }
 
-BootRequest PodFixture::NewRequest(const std::string& image) {
+BootRequest PodFixture::NewDirectories() {
   BootRequest request;
   request.pod_id = NewUuid();
   std::string home = absl::StrCat(world_->directory(), "/", request.pod_id);
-  std::string lower = world_->Image(image);
   for (const char* name : {"/root", "/upper", "/work", "/run", "/state"}) {
     EXPECT_THAT(MakeDirectories(home + name, 0700), IsOk());
   }
   chmod((home + "/upper").c_str(), 0755);
   request.hostname = "testpod";
   request.rootfs = home + "/root";
-  std::string options = absl::StrCat("lowerdir=", lower, ",upperdir=", home,
-                                     "/upper,workdir=", home, "/work");
-  EXPECT_EQ(
-      mount("overlay", request.rootfs.c_str(), "overlay", 0, options.c_str()),
-      0)
-      << strerror(errno);
   request.netns_path = world_->netns();
   request.runtime_dir = home + "/run";
   request.state_dir = home + "/state";
+  return request;
+}
+
+BootRequest PodFixture::NewRequest(const std::string& image) {
+  BootRequest request = NewDirectories();
+  std::string home = absl::StrCat(world_->directory(), "/", request.pod_id);
+  EXPECT_THAT(MountOverlay({{world_->Image(image)},
+                            home + "/upper",
+                            home + "/work",
+                            request.rootfs}),
+              IsOk());
+  requests_.push_back(request);
+  return request;
+}
+
+BootRequest PodFixture::NewUsernsRequest(const std::string& image) {
+  BootRequest request = NewDirectories();
+  std::string home = absl::StrCat(world_->directory(), "/", request.pod_id);
+  IdRanges ranges({.directory = world_->directory() + "/id-ranges"});
+  absl::StatusOr<PodUserns> userns =
+      PreparePodUserns(ranges, request.runtime_dir);
+  EXPECT_THAT(userns, IsOk());
+  request.userns = userns.value_or(PodUserns());
+  EXPECT_THAT(MountOverlay({{world_->Image(image)},
+                            home + "/upper",
+                            home + "/work",
+                            request.rootfs,
+                            request.userns}),
+              IsOk());
+  request.netns_path = home + "/netns";
+  UniqueFd fd(open(request.userns.path.c_str(), O_RDONLY | O_CLOEXEC));
+  absl::StatusOr<UniqueFd> netns = CreateNetnsOwnedBy(fd.get());
+  EXPECT_THAT(netns, IsOk());
+  if (netns.ok()) {
+    EXPECT_THAT(PinNamespace(netns->get(), request.netns_path), IsOk());
+  }
   requests_.push_back(request);
   return request;
 }
@@ -193,6 +246,13 @@ std::unique_ptr<PodProcess> PodFixture::StartReady(const BootRequest& request,
   return *std::move(pod);
 }
 
+bool HasUserns(pid_t pid) {
+  std::error_code error;
+  return std::filesystem::read_symlink(absl::StrCat("/proc/", pid, "/ns/user"),
+                                       error) !=
+         std::filesystem::read_symlink("/proc/self/ns/user", error);
+}
+
 SubprocessResult PodFixture::Look(const PodProcess& pod,
                                   std::vector<std::string> argv) {
   std::vector<std::string> command = {"/usr/bin/nsenter",
@@ -203,8 +263,12 @@ SubprocessResult PodFixture::Look(const PodProcess& pod,
                                       "-i",
                                       "-n",
                                       "-p",
-                                      "-C",
-                                      "--"};
+                                      "-C"};
+  // Without it we would be nobody inside.
+  if (HasUserns(pod.init().pid)) {
+    command.insert(command.end(), {"-U", "--setuid=0", "--setgid=0"});
+  }
+  command.push_back("--");
   command.insert(command.end(), argv.begin(), argv.end());
   return MustRun(std::move(command));
 }
@@ -220,6 +284,50 @@ SubprocessResult PodFixture::RunUnit(const PodProcess& pod,
   }
   command.insert(command.end(), {"/bin/sh", "-c", script});
   return Look(pod, std::move(command));
+}
+
+std::string PodFixture::OutOf(const PodProcess& pod,
+                              std::vector<std::string> argv) {
+  SubprocessResult result = Look(pod, std::move(argv));
+  EXPECT_TRUE(result.ExitedWith(0)) << result.out << result.err;
+  return std::string(absl::StripAsciiWhitespace(result.out));
+}
+
+std::string PodFixture::MountOptionsOf(const PodProcess& pod,
+                                       const std::string& path) {
+  std::string options;
+  std::string text =
+      ReadFile(absl::StrCat("/proc/", pod.init().pid, "/mountinfo"))
+          .value_or("");
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    std::vector<std::string> fields = absl::StrSplit(line, ' ');
+    if (fields.size() > 6 && fields[4] == path) {
+      options = fields[5] + " " + fields[6];
+    }
+  }
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<PodProcess>> PodFixture::StartEdited(
+    const BootRequest& request, const std::function<void(LaunchPlan&)>& edit) {
+  ASSIGN_OR_RETURN(PodHome home, PodHome::Open(cgroup_parent_));
+  ASSIGN_OR_RETURN(SeccompFilter filter,
+                   SeccompFilter::Create(PodSeccompProfile()));
+  ASSIGN_OR_RETURN(GuestFacts guest, InspectRoot(request.rootfs, true));
+  ASSIGN_OR_RETURN(ShimProcess shim,
+                   ShimProcess::Start(ShimPath(), request.pod_id));
+  ASSIGN_OR_RETURN(PodCgroup cgroup,
+                   home.Make(request.pod_id, "edited", shim.child(), {},
+                             CgroupRecordPath(request.runtime_dir)));
+  LaunchPlan plan = BuildLaunchPlan(
+      request, {.seccomp_program = filter.Export()}, guest, cgroup, NewUuid());
+  edit(plan);
+  RETURN_IF_ERROR(shim.SendPlan(plan));
+  RETURN_IF_ERROR(shim.AwaitState(absl::Seconds(60)).status());
+  // The launcher takes it up as another agent's; we remain its parent.
+  std::move(shim).Release();
+  return launcher_->Recover(request.pod_id, request.runtime_dir,
+                            request.state_dir, {});
 }
 
 std::string PodFixture::Traces(const BootRequest& request) {

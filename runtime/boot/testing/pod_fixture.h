@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/base/subprocess.h"
+#include "runtime/boot/launch_plan.h"
 #include "runtime/boot/launcher.h"
 #include "tests/support/temp_dir.h"
 
@@ -48,6 +50,12 @@ class PodFixture : public ::testing::Test {
 
   // A request for a new pod: fresh overlay over the image, fresh directories.
   BootRequest NewRequest(const std::string& image = "machine");
+  // The same with a user namespace, which owns the network namespace as well.
+  BootRequest NewUsernsRequest(const std::string& image = "machine");
+  // Starts a plan that `edit` has changed: what the launcher itself would never
+  // do, to see that a check can fail. Does not wait for READY=1.
+  absl::StatusOr<std::unique_ptr<PodProcess>> StartEdited(
+      const BootRequest& request, const std::function<void(LaunchPlan&)>& edit);
   // Starts and waits for READY=1.
   std::unique_ptr<PodProcess> StartReady(const BootRequest& request,
                                          PodListener listener = {});
@@ -62,6 +70,13 @@ class PodFixture : public ::testing::Test {
   SubprocessResult RunUnit(const PodProcess& pod, const std::string& script,
                            std::vector<std::string> properties = {});
 
+  // What a command in the pod's namespaces prints, without the space around it;
+  // a failure of the test if it does not end with 0.
+  std::string OutOf(const PodProcess& pod, std::vector<std::string> argv);
+  // Options and optional fields of the topmost mount at `path` in the pod, as
+  // in its mountinfo; "" if there is none.
+  std::string MountOptionsOf(const PodProcess& pod, const std::string& path);
+
   // Our cgroup directories and mounts, processes, and the files of the
   // request's directories: equal before and after what shall leave no trace.
   std::string Traces(const BootRequest& request);
@@ -70,11 +85,16 @@ class PodFixture : public ::testing::Test {
   std::string cgroup_parent_;
 
  private:
+  // A request's directories; the root is not mounted yet.
+  BootRequest NewDirectories();
+
   TestWorld* world_ = nullptr;
   std::vector<BootRequest> requests_;
 };
 
 std::string ShimPath();
+// pod-probe (pod_probe.cc), static: fit to be bound into any pod.
+std::string ProbePath();
 // A field of /proc/PID/status: "VmRSS" → "1234 kB".
 std::string StatusField(pid_t pid, const std::string& field);
 
