@@ -1,9 +1,11 @@
 #include "net/cni_node.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "net/nat/mac_spoof_check.h"
 #include "net/nat/masquerade.h"
 #include "net/nat/owned_elements.h"
 #include "runtime/base/status_macros.h"
@@ -50,7 +52,12 @@ absl::StatusOr<std::vector<CniNode::Owner>> CniNode::ListElementOwners() const {
     ASSIGN_OR_RETURN(OwnedElements elements, OwnedElements::Open());
     ASSIGN_OR_RETURN(std::vector<std::string> comments,
                      elements.ListComments());
-    for (const std::string& comment : comments) {
+    ASSIGN_OR_RETURN(MacSpoofCheck spoof_check, MacSpoofCheck::Open());
+    ASSIGN_OR_RETURN(std::vector<std::string> checked,
+                     spoof_check.ListOwners());
+    std::set<std::string> all(comments.begin(), comments.end());
+    all.insert(checked.begin(), checked.end());
+    for (const std::string& comment : all) {
       auto [container_id, ifname] = OwnerIn(comment);
       if (!container_id.empty()) owners.push_back({container_id, ifname});
     }
@@ -63,8 +70,11 @@ absl::StatusOr<std::vector<CniNode::Owner>> CniNode::ListElementOwners() const {
 absl::Status CniNode::RemoveElements(const Owner& owner) const {
   return Run([&]() -> absl::Status {
     ASSIGN_OR_RETURN(OwnedElements elements, OwnedElements::Open());
-    RETURN_IF_ERROR(
-        elements.Remove(absl::StrCat(owner.container_id, " ", owner.ifname)));
+    const std::string comment =
+        absl::StrCat(owner.container_id, " ", owner.ifname);
+    RETURN_IF_ERROR(elements.Remove(comment));
+    ASSIGN_OR_RETURN(MacSpoofCheck spoof_check, MacSpoofCheck::Open());
+    RETURN_IF_ERROR(spoof_check.Remove(comment));
     // The table goes with its last element, for which there is a call.
     ASSIGN_OR_RETURN(Masquerade masquerade, Masquerade::Open());
     return masquerade.Remove({}, {owner.container_id, owner.ifname});

@@ -15,7 +15,8 @@ namespace davit {
 
 // What our plugins put into the node's network namespace, found by the name of
 // its owner, "<container id> <ifname>", which each thing bears: a link as its
-// alias (IFLA_IFALIAS), an nftables element of table inet davit as its comment.
+// alias (IFLA_IFALIAS), an nftables element of the tables inet davit and bridge
+// davit as its comment.
 // Thread-safe: each call has sockets of its own.
 class CniNode {
  public:

@@ -38,6 +38,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
 constexpr char kGoPlugins[] = "/usr/lib/cni";
@@ -50,7 +51,8 @@ class OursTest : public ::testing::Test {
     std::filesystem::path binary =
         std::filesystem::canonical(getenv("DAVIT_CNI"));
     ASSERT_THAT(MakeDirectories(dir_ / "bin"), IsOk());
-    for (const char* type : {"ptp", "host-local", "loopback"}) {
+    for (const char* type :
+         {"bandwidth", "bridge", "host-local", "loopback", "ptp"}) {
       std::filesystem::create_symlink(binary, dir_ / "bin/" + type);
     }
     ASSERT_OK_AND_ASSIGN(Netns node, Netns::Create(dir_ / "node"));
@@ -245,6 +247,32 @@ TEST_F(OursTest, GarbageIsFoundByItsOwnersNameAndStrangersAreLeftAlone) {
   Remove(stays);
   EXPECT_EQ(*ReadFile(LeaseFile("10.99.9.9")), stranger);
   ASSERT_THAT(RemoveFile(LeaseFile("10.99.9.9")), IsOk());
+}
+
+TEST_F(OursTest, GarbageOfBridgeAndBandwidthIsFound) {
+  ASSERT_THAT(
+      WriteFileAtomic(
+          dir_ / "net.d/net.conflist",
+          absl::StrCat(R"({"cniVersion": "1.0.0", "name": "net", "plugins": [
+            {"type": "bridge", "bridge": "br0", "macspoofchk": true, "ipam":
+              {"type": "host-local", "subnet": "10.99.0.0/16", "dataDir": ")",
+                       dir_ / "leases", R"("}},
+            {"type": "bandwidth", "capabilities": {"bandwidth": true}}]})")),
+      IsOk());
+  PodNetworkRequest gone = NewPod();
+  gone.bandwidth = {1000000, 1000000, 1000000, 1000000};
+  ASSERT_THAT(network_->Attach(gone), IsOk());
+  EXPECT_THAT(Links(), SizeIs(3)) << "bridge, veth, ifb";
+  ASSERT_THAT(RemoveFile(dir_ / "cni/results/net-" + gone.pod_id + "-eth0"),
+              IsOk());
+  EXPECT_THAT(Named(network_->CollectGarbage({}, false)),
+              UnorderedElementsAre(StartsWith("lease "), StartsWith("link "),
+                                   StartsWith("link "),
+                                   "nft element " + gone.pod_id + " eth0",
+                                   "netns " + gone.netns_path));
+  EXPECT_THAT(network_->CollectGarbage({}, false), IsEmpty());
+  EXPECT_THAT(Links(), ElementsAre("br0"));
+  EXPECT_THAT(Netlink::OpenIn(node_->fd())->DeleteLink("br0"), IsOk());
 }
 
 TEST_F(OursTest, GcOfPluginsSparesTheLeasesOfStrangers) {

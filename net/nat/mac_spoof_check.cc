@@ -3,6 +3,8 @@
 #include <linux/netlink.h>
 
 #include <iterator>
+#include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "net/nat/nft_messages.h"
@@ -97,6 +99,13 @@ absl::StatusOr<bool> MacSpoofCheck::Contains(const std::string& ifname,
     if (port == CheckedPort{ifname, mac, owner}) return true;
   }
   return false;
+}
+
+absl::StatusOr<std::vector<std::string>> MacSpoofCheck::ListOwners() {
+  ASSIGN_OR_RETURN(std::vector<CheckedPort> ports, List());
+  std::set<std::string> owners;
+  for (CheckedPort& port : ports) owners.insert(std::move(port.owner));
+  return std::vector<std::string>(owners.begin(), owners.end());
 }
 
 absl::Status MacSpoofCheck::Remove(const std::string& owner) {

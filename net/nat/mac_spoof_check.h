@@ -49,6 +49,9 @@ class MacSpoofCheck {
                                 const MacAddress& mac,
                                 const std::string& owner);
 
+  // The owners of all ports, each once, sorted; none if there is no table.
+  absl::StatusOr<std::vector<std::string>> ListOwners();
+
  private:
   explicit MacSpoofCheck(NlSocket socket) : socket_(std::move(socket)) {}
 

@@ -11,6 +11,7 @@
 #include "net/plugins/bandwidth_config.h"
 #include "net/plugins/cni_result.h"
 #include "net/plugins/pod_netns.h"
+#include "net/plugins/pod_veth.h"
 #include "runtime/base/rollback.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/unique_fd.h"
@@ -87,12 +88,14 @@ absl::Status CheckNothingIsThere(Netlink& node, TrafficControl& traffic,
   return absl::OkStatus();
 }
 
-// Returns the ifb.
+// Returns the ifb. It bears its owner's name, by which a sweep finds it.
 absl::StatusOr<Link> LimitEgress(Netlink& node, TrafficControl& traffic,
                                  const std::string& ifb_name, const Link& host,
+                                 const std::string& owner,
                                  const TokenBucket& bucket) {
   RETURN_IF_ERROR(traffic.AddIfb(ifb_name, host.mtu));
   ASSIGN_OR_RETURN(Link ifb, node.GetLink(ifb_name));
+  RETURN_IF_ERROR(node.SetLinkUp(ifb.index, true, owner));
   RETURN_IF_ERROR(traffic.AddTokenBucket(ifb.index, bucket));
   RETURN_IF_ERROR(traffic.RedirectIngress(host.index, ifb.index));
   return ifb;
@@ -131,8 +134,10 @@ absl::StatusOr<std::string> Add(const PluginRequest& request) {
   }
   if (config.egress.has_value()) {
     rollback.Add("remove ifb", [&] { return RemoveIfb(node, ifb_name); });
-    ASSIGN_OR_RETURN(ifb, LimitEgress(node, traffic, ifb_name, host,
-                                      MakeTokenBucket(*config.egress)));
+    const PodAttachment owner = {request.container_id, request.ifname};
+    ASSIGN_OR_RETURN(ifb,
+                     LimitEgress(node, traffic, ifb_name, host, owner.Alias(),
+                                 MakeTokenBucket(*config.egress)));
   }
   rollback.Commit();
   return FormatResult(request, previous, ifb);

@@ -76,7 +76,7 @@ bool IsOldShape(const std::string& version) {
 }
 
 bool IsAtLeast1(const std::string& version) {
-  return CniVersionAtLeast(version, "1.0.0").value_or(true);
+  return VersionAtLeast(version, "1.0.0").value_or(true);
 }
 
 Json FormatDns(const CniDns& dns) {

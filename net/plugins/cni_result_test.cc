@@ -127,11 +127,11 @@ TEST(CniResultTest, PassedResultsKeepWhatWeDoNotKnow) {
 }
 
 TEST(CniVersionTest, ComparesNumbersNotTexts) {
-  EXPECT_TRUE(*CniVersionAtLeast("0.10.0", "0.4.0"));
-  EXPECT_TRUE(*CniVersionAtLeast("1.0.0", "1.0.0"));
-  EXPECT_FALSE(*CniVersionAtLeast("0.3.1", "0.4.0"));
+  EXPECT_TRUE(*VersionAtLeast("0.10.0", "0.4.0"));
+  EXPECT_TRUE(*VersionAtLeast("1.0.0", "1.0.0"));
+  EXPECT_FALSE(*VersionAtLeast("0.3.1", "0.4.0"));
   for (const char* bad : {"", "1", "1.0", "1.0.x", "1.0.0.0", "-1.0.0"}) {
-    EXPECT_THAT(CniVersionAtLeast(bad, "1.0.0"),
+    EXPECT_THAT(VersionAtLeast(bad, "1.0.0"),
                 StatusIs(absl::StatusCode::kInvalidArgument))
         << bad;
   }

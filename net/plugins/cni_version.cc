@@ -38,8 +38,8 @@ bool IsSupportedCniVersion(absl::string_view version) {
   return std::find(versions.begin(), versions.end(), version) != versions.end();
 }
 
-absl::StatusOr<bool> CniVersionAtLeast(absl::string_view version,
-                                       absl::string_view other) {
+absl::StatusOr<bool> VersionAtLeast(absl::string_view version,
+                                    absl::string_view other) {
   ASSIGN_OR_RETURN(auto left, ParseVersion(version));
   ASSIGN_OR_RETURN(auto right, ParseVersion(other));
   return left >= right;

@@ -20,8 +20,8 @@ bool IsSupportedCniVersion(absl::string_view version);
 
 // Whether `version` is `other` or later. InvalidArgument if one is not
 // "MAJOR.MINOR.PATCH".
-absl::StatusOr<bool> CniVersionAtLeast(absl::string_view version,
-                                       absl::string_view other);
+absl::StatusOr<bool> VersionAtLeast(absl::string_view version,
+                                    absl::string_view other);
 
 }  // namespace davit
 

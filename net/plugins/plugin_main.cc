@@ -122,7 +122,7 @@ const char* FirstVersionOf(const std::string& command) {
 std::vector<std::string> SupportedVersions(const Plugin& plugin) {
   std::vector<std::string> versions;
   for (const std::string& version : SupportedCniVersions()) {
-    if (CniVersionAtLeast(version, plugin.first_version).value_or(false)) {
+    if (VersionAtLeast(version, plugin.first_version).value_or(false)) {
       versions.push_back(version);
     }
   }
@@ -132,7 +132,7 @@ std::vector<std::string> SupportedVersions(const Plugin& plugin) {
 absl::Status CheckVersion(const Plugin& plugin, const std::string& command,
                           const std::string& version) {
   absl::StatusOr<bool> allowed =
-      CniVersionAtLeast(version, FirstVersionOf(command));
+      VersionAtLeast(version, FirstVersionOf(command));
   if (allowed.ok() && !*allowed) {
     return CniError(
         CniErrorCode::kIncompatibleVersion,

@@ -97,8 +97,7 @@ absl::Status CheckCount(const std::vector<CniIp>& ips,
     return ip.address.address.is_v6();
   });
   auto v4 = static_cast<std::ptrdiff_t>(ips.size()) - v6;
-  if ((v4 > 1 || v6 > 1) &&
-      !CniVersionAtLeast(version, "0.3.0").value_or(false)) {
+  if ((v4 > 1 || v6 > 1) && !VersionAtLeast(version, "0.3.0").value_or(false)) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "CNI version %s does not support more than 1 address per family",
         version));

@@ -12,7 +12,7 @@ const std::vector<ParityDifference>& EverywhereDifferences() {
        "Go's library says 0"},
       {"after/node/link/(cni0|br7)/address",
        "a bridge that ours makes keeps its MAC address"},
-      {"node/link/VETH/ifalias", "ours tells whose the link is"},
+      {"node/link/(VETH|bwp[^/]*)/ifalias", "ours tells whose the link is"},
       {"(pod|node)/addr/.*/noprefixroute",
        "Go's adds the address with its route and deletes the route"},
       {"(after/)?(pod|node)/addr/.*/nodad",

@@ -81,7 +81,7 @@ class Side {
     return std::filesystem::path(world_.path("data")).parent_path();
   }
   bool Supports(const char* version) const {
-    return *CniVersionAtLeast(row_.version, version);
+    return *VersionAtLeast(row_.version, version);
   }
 
   const ParityRow& row_;
