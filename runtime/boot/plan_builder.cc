@@ -226,6 +226,7 @@ std::vector<FsStep> BuildSteps(const BootRequest& request,
   bool own_network = !request.netns_path.empty();
   PlanApiMounts(steps);
   PlanDevices(request.extra_ttys, steps);
+  PlanKmsg(steps);
   PlanRunHost(
       {kManager, ContainerUuid(request, guest), host.os_release,
        request.credentials, request.users, UnixExportPath(request.runtime_dir)},

@@ -195,6 +195,13 @@ std::string ExtraTtyNames(int count) {
   return absl::StrJoin(names, " ");
 }
 
+void PlanKmsg(std::vector<FsStep>& steps) {
+  constexpr char kKmsg[] = "/run/host/kmsg";
+  steps.push_back(Directory("/run/host", 0755));
+  steps.push_back({.kind = Kind::kHeldFifo, .target = kKmsg, .mode = 0600});
+  steps.push_back(Bind(kKmsg, "/proc/kmsg", kNoSuidDevExec));
+}
+
 void PlanRunHost(const RunHostContent& content, std::vector<FsStep>& steps) {
   // A file system of its own, so that making it read-only is one attribute.
   steps.push_back(Mount("/run/host", "tmpfs", "mode=755,size=4m,nr_inodes=1k",
@@ -260,11 +267,6 @@ void PlanProc(const std::string& boot_id, bool own_network,
   steps.push_back(
       Bind(kBootId, "/proc/sys/kernel/random/boot_id", kReadOnlyApi));
   steps.push_back(Remove(kBootId));
-  // A reader waits there for messages that never come.
-  constexpr char kKmsg[] = "/run/.davit-kmsg";
-  steps.push_back({.kind = Kind::kHeldFifo, .target = kKmsg, .mode = 0600});
-  steps.push_back(Bind(kKmsg, "/proc/kmsg", kNoSuidDevExec));
-  steps.push_back(Remove(kKmsg));
 }
 
 void PlanCgroupMounts(const PodCgroup& cgroup, bool unified_only,

@@ -34,9 +34,13 @@ std::vector<DeviceRule> DefaultDeviceRules();
 void PlanApiMounts(std::vector<FsStep>& steps);
 // Device nodes, pts, shm, mqueue, the console and more ptys (EE3, EV3).
 void PlanDevices(int extra_ttys, std::vector<FsStep>& steps);
+// /proc/kmsg, where a reader waits for messages that never come. Before
+// PlanRunHost, which covers the fifo: the kernel mounts nothing over a file
+// that was removed, as services with ProtectKernelLogs= want it.
+void PlanKmsg(std::vector<FsStep>& steps);
 // /run/host with all below it, read-only at the end (RH0 to RH11).
 void PlanRunHost(const RunHostContent& content, std::vector<FsStep>& steps);
-// /proc: read-only and masked parts, a boot_id of the pod's own, /proc/kmsg.
+// /proc: read-only and masked parts, a boot_id of the pod's own.
 // With a network namespace of its own the pod may write to /proc/sys/net (EE2).
 void PlanProc(const std::string& boot_id, bool own_network,
               std::vector<FsStep>& steps);
