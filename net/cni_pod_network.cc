@@ -83,7 +83,11 @@ class CniPodNetwork : public PodNetwork {
         memberships_(&configs_, &cache_, &exec_, &versions_),
         teardown_(&memberships_, &exec_, &node_) {}
 
-  absl::Status Start() { return pins_.ForgetMissing(); }
+  absl::Status Start() {
+    RETURN_IF_ERROR(ledger_.Prepare());
+    RETURN_IF_ERROR(cache_.RemoveTemporaries());
+    return pins_.ForgetMissing();
+  }
 
   absl::StatusOr<std::string> CreateNetns(const std::string& pod_id) override {
     RETURN_IF_ERROR(ValidateCniIdentifier("pod_id", pod_id));
@@ -92,7 +96,9 @@ class CniPodNetwork : public PodNetwork {
 
   absl::Status RemoveNetns(const std::string& pod_id) override {
     RETURN_IF_ERROR(ValidateCniIdentifier("pod_id", pod_id));
-    return pins_.Remove(pod_id);
+    RETURN_IF_ERROR(pins_.Remove(pod_id));
+    // The end of a pod: what its DEL has left, if that failed, is cached.
+    return ledger_.Remove(pod_id);
   }
 
   absl::StatusOr<std::vector<std::string>> ListNetns() override {

@@ -6,6 +6,7 @@
 #include "net/list_directory.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/temporaries.h"
 
 namespace davit {
 namespace {
@@ -159,6 +160,10 @@ std::string CniCache::Path(const std::string& network,
                            const std::string& container_id,
                            const std::string& ifname) const {
   return absl::StrCat(dir_, "/", network, "-", container_id, "-", ifname);
+}
+
+absl::Status CniCache::RemoveTemporaries() const {
+  return davit::RemoveTemporaries(dir_);
 }
 
 }  // namespace davit

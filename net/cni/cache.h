@@ -66,6 +66,9 @@ class CniCache {
                       const std::string& container_id,
                       const std::string& ifname) const;
 
+  // Removes what a write that was interrupted has left. Before anything else.
+  absl::Status RemoveTemporaries() const;
+
  private:
   std::string Path(const std::string& network, const std::string& container_id,
                    const std::string& ifname) const;

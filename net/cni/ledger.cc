@@ -13,10 +13,11 @@
 
 namespace davit {
 
+absl::Status CniLedger::Prepare() const { return MakeDirectories(dir_, 0700); }
+
 absl::Status CniLedger::Add(const std::string& container_id) const {
   std::string path = absl::StrCat(dir_, "/", container_id);
   if (PathExists(path)) return absl::OkStatus();
-  RETURN_IF_ERROR(MakeDirectories(dir_, 0700));
   UniqueFd fd(open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
   if (fd.get() < 0) return ErrnoError("open(%s, O_CREAT)", path);
   return absl::OkStatus();

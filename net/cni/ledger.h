@@ -10,8 +10,9 @@
 namespace davit {
 
 // The ids of the containers for which this runtime has ever called a plugin:
-// the proof that what bears such an id is ours to remove. An id stays after its
-// attachments are gone, until a search for leftovers has found none.
+// the proof that what bears such an id is ours to remove. An id stays until the
+// container's network namespace is given up, or a search for leftovers has
+// found none.
 //
 //   <cache_dir>/pods/<container id>   an empty file
 //
@@ -22,6 +23,8 @@ class CniLedger {
   explicit CniLedger(const std::string& cache_dir)
       : dir_(cache_dir + "/pods") {}
 
+  // Makes the directory; before anything else.
+  absl::Status Prepare() const;
   // OK if it is there already. `container_id` must be a valid identifier.
   absl::Status Add(const std::string& container_id) const;
   // OK if it is not there.

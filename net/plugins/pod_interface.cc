@@ -146,9 +146,12 @@ absl::Status BringUpPodInterface(PodEnds& ends, const Link& link,
 absl::Status AddPodRoutes(PodEnds& ends, const Link& link,
                           const CniResult& result, bool any_gateway) {
   for (const CniRoute& route : result.routes) {
-    RETURN_IF_ERROR(
-        AddPodRoute(ends, link, route, result, any_gateway),
-        absl::StrCat("route ", route.destination.ToString(), " of IPAM"));
+    absl::Status status = AddPodRoute(ends, link, route, result, any_gateway);
+    // A pod may join several networks that lead everywhere: the first one wins,
+    // as with Go's.
+    if (absl::IsAlreadyExists(status)) continue;
+    RETURN_IF_ERROR(status, absl::StrCat("route ", route.destination.ToString(),
+                                         " of IPAM"));
   }
   return absl::OkStatus();
 }

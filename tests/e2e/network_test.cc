@@ -251,8 +251,10 @@ TEST_F(NetworkTest, NetworksAreListedAndDescribedBrokenOnesToo) {
 TEST_F(NetworkTest, GarbageIsNamedThenRemoved) {
   RunSleeper("p");
   const std::string id = "00000000-1111-4222-8333-444444444444";
+  // A pin and its record, as of an agent whose pods' records were lost.
   Sh(absl::StrCat("touch ", node().netns_dir(), "/cni-", id, " && unshare ",
-                  "--net=", node().netns_dir(), "/cni-", id, " true"));
+                  "--net=", node().netns_dir(), "/cni-", id, " true && touch ",
+                  node().root(), "/cni/netns/", id));
   ShellResult dry = node().Ctl({"node", "gc", "--dry-run"});
   EXPECT_EQ(dry.code, 0) << dry.err;
   EXPECT_THAT(dry.out,
