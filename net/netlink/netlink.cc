@@ -76,7 +76,7 @@ void PutMetrics(const LinkRoute& route, NlMessage* message) {
   if (route.advmss != 0) message->PutU32(RTAX_ADVMSS, route.advmss);
 }
 
-NlMessage RouteMessage(const LinkRoute& route) {
+NlMessage RouteMessage(const LinkRoute& route, int flags) {
   rtmsg header = {};
   header.rtm_family =
       static_cast<unsigned char>(route.destination.address.family());
@@ -87,7 +87,7 @@ NlMessage RouteMessage(const LinkRoute& route) {
   header.rtm_scope = route.scope;
   header.rtm_type = RTN_UNICAST;
   header.rtm_flags = route.on_link ? RTNH_F_ONLINK : 0;
-  NlMessage message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, header);
+  NlMessage message(RTM_NEWROUTE, flags, header);
   if (route.destination.length > 0) {
     IpAddress network = route.destination.Network().address;
     message.Put(RTA_DST, network.data(), network.size());
@@ -180,7 +180,15 @@ absl::StatusOr<std::vector<Address>> Netlink::ListAddresses(int index) {
 }
 
 absl::Status Netlink::AddRoute(const LinkRoute& route) {
-  NlMessage message = RouteMessage(route);
+  return NewRoute(route, NLM_F_CREATE | NLM_F_EXCL);
+}
+
+absl::Status Netlink::AppendRoute(const LinkRoute& route) {
+  return NewRoute(route, NLM_F_CREATE | NLM_F_APPEND);
+}
+
+absl::Status Netlink::NewRoute(const LinkRoute& route, int flags) {
+  NlMessage message = RouteMessage(route, flags);
   std::string what = absl::StrFormat("RTM_NEWROUTE %s dev %d",
                                      route.destination.ToString(), route.index);
   if (route.gateway.has_value()) {

@@ -107,6 +107,8 @@ class Netlink {
 
   // AlreadyExists for an equal route.
   absl::Status AddRoute(const LinkRoute& route);
+  // The same, behind other routes to that destination, which stay in force.
+  absl::Status AppendRoute(const LinkRoute& route);
   // Unicast routes of all tables that leave by one interface, one family
   // (AF_INET or AF_INET6).
   absl::StatusOr<std::vector<LinkRoute>> ListRoutes(int index, int family);
@@ -117,6 +119,7 @@ class Netlink {
   absl::StatusOr<int> LookUpRoute(const IpAddress& destination);
 
  private:
+  absl::Status NewRoute(const LinkRoute& route, int flags);
   explicit Netlink(NlSocket socket) : socket_(std::move(socket)) {}
 
   absl::StatusOr<Link> GetLink(NlMessage message, const std::string& what);

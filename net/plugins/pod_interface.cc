@@ -116,7 +116,9 @@ absl::Status AddPodRoute(PodEnds& ends, const Link& link, const CniRoute& from,
   }
   route.on_link = any_gateway && route.gateway.has_value() &&
                   !IsGateway(result, *route.gateway);
-  return ends.pod.AddRoute(route);
+  // Several networks of a pod may lead everywhere: the first one does then. (A
+  // route of Go's plugins goes before what is there.)
+  return ends.pod.AppendRoute(route);
 }
 
 }  // namespace
@@ -146,12 +148,9 @@ absl::Status BringUpPodInterface(PodEnds& ends, const Link& link,
 absl::Status AddPodRoutes(PodEnds& ends, const Link& link,
                           const CniResult& result, bool any_gateway) {
   for (const CniRoute& route : result.routes) {
-    absl::Status status = AddPodRoute(ends, link, route, result, any_gateway);
-    // A pod may join several networks that lead everywhere: the first one wins,
-    // as with Go's.
-    if (absl::IsAlreadyExists(status)) continue;
-    RETURN_IF_ERROR(status, absl::StrCat("route ", route.destination.ToString(),
-                                         " of IPAM"));
+    RETURN_IF_ERROR(
+        AddPodRoute(ends, link, route, result, any_gateway),
+        absl::StrCat("route ", route.destination.ToString(), " of IPAM"));
   }
   return absl::OkStatus();
 }

@@ -95,6 +95,8 @@ TEST_F(NetworkTest, TwoNetworksAndAnAddressThatWasAskedFor) {
   EXPECT_THAT(InApp("two", "ip -o -4 addr"),
               AllOf(ContainsRegex("eth0 +inet 172\\.16\\.28\\.[0-9]+/24"),
                     ContainsRegex("eth1 +inet 172\\.16\\.40\\.77/24")));
+  // Both lead everywhere; the first one is asked.
+  EXPECT_THAT(InApp("two", "ip route get 192.0.2.9"), HasSubstr("dev eth0"));
   EXPECT_THAT(node().MustCtl({"describe", "pod", "two"}),
               AllOf(HasSubstr("172.16.40.77/24"), HasSubstr("Routes:"),
                     HasSubstr("172.16.40.53"), HasSubstr("eth1")));
