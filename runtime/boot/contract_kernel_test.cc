@@ -19,6 +19,7 @@
 #include "runtime/base/uuid.h"
 #include "runtime/boot/testing/pod_fixture.h"
 #include "tests/support/matchers.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -52,7 +53,7 @@ class ContractTest : public PodFixture,
   }
   void TearDown() override {
     if (pod_ != nullptr) {
-      EXPECT_THAT(pod_->Stop(absl::Seconds(20)), IsOk());
+      EXPECT_THAT(pod_->Stop(Patience(absl::Seconds(20))), IsOk());
     }
     pod_.reset();
     PodFixture::TearDown();
