@@ -277,8 +277,9 @@ SubprocessResult PodFixture::Look(const PodProcess& pod,
 SubprocessResult PodFixture::RunUnit(const PodProcess& pod,
                                      const std::string& script,
                                      std::vector<std::string> properties) {
+  // Collected, or one that fails leaves the machine "degraded".
   std::vector<std::string> command = {"systemd-run", "--quiet", "--wait",
-                                      "--pipe"};
+                                      "--pipe", "--collect"};
   for (std::string& property : properties) {
     command.push_back("-p");
     command.push_back(std::move(property));
