@@ -225,13 +225,20 @@ agent_log_hint() {
 
 # --- bazel -------------------------------------------------------------------
 
-# Runs Bazel on this repository, with the output base and the disk cache that
-# all scripts share. `bazel_davit COMMAND ARGS...`
+# Where Bazel keeps what it knows of this repository. By the repository's path:
+# Bazel does not renew the links of a test's runfiles when another one takes over
+# its output base.
+bazel_base() {
+  echo "$DAVIT_CACHE/bazel/base-$(sha256sum <<<"$DAVIT_REPO" | cut -c1-8)"
+}
+
+# Runs Bazel on this repository, with the output base that all its scripts share
+# and the disk cache of all repositories. `bazel_davit COMMAND ARGS...`
 bazel_davit() {
   local command=$1
   shift
   mkdir -p "$DAVIT_CACHE/bazel"
-  (cd "$DAVIT_REPO" && bazel --output_base="$DAVIT_CACHE/bazel/base" \
+  (cd "$DAVIT_REPO" && bazel --output_base="$(bazel_base)" \
     --max_idle_secs=60 "$command" --disk_cache="$DAVIT_CACHE/bazel/disk" \
     --symlink_prefix=/ "$@")
 }

@@ -327,7 +327,10 @@ absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::TakeUpEnded(
           absl::StrCat("no trace of a pod in ", parts.runtime_dir));
     }
   }
-  if (!exit.ok()) exit = EndLostPod(parts);
+  if (!exit.ok()) {
+    exit =
+        EndLostPod(parts, recorded.ok() ? recorded->init : ProcessIdentity());
+  }
   RETURN_IF_ERROR(exit.status(), "end a pod without a shim");
   return EndedPod(std::move(parts), recorded.value_or(ShimState()), *exit);
 }

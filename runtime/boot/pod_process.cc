@@ -223,7 +223,7 @@ void Core::OnShimGone() {
   }
   // Killing a pod may take long: not on this thread.
   parts_.events->RunAside([self] {
-    absl::StatusOr<PodExit> lost = EndLostPod(self->parts_);
+    absl::StatusOr<PodExit> lost = EndLostPod(self->parts_, self->state().init);
     PodExit exit = lost.value_or(PodExit{.at = absl::Now()});
     self->parts_.events->Post([self, exit] { self->End(exit); });
   });
@@ -378,8 +378,13 @@ std::unique_ptr<PodProcess> EndedPod(PodProcessParts parts, ShimState state,
   return std::make_unique<PodProcessImpl>(std::move(core));
 }
 
-absl::StatusOr<PodExit> EndLostPod(const PodProcessParts& parts) {
+absl::StatusOr<PodExit> EndLostPod(const PodProcessParts& parts,
+                                   const ProcessIdentity& init) {
+  absl::StatusOr<ProcessHandle> held = absl::NotFoundError("not known");
+  if (init.pid > 0) held = ProcessHandle::Open(init);
   RETURN_IF_ERROR(parts.cgroup.KillAll(kKillTimeout));
+  // It leaves its cgroup before it ends its namespace and itself.
+  if (held.ok()) RETURN_IF_ERROR(held->WaitForExit(kKillTimeout), "end PID 1");
   PodExit exit;
   exit.oom_killed = parts.cgroup.OomKills() > 0;
   exit.at = absl::Now();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "runtime/base/process_id.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/boot/event_thread.h"
 #include "runtime/boot/launcher.h"
@@ -35,8 +36,10 @@ std::unique_ptr<PodProcess> EndedPod(PodProcessParts parts, ShimState state,
                                      PodExit exit);
 
 // The end of a pod whose shim was killed, so that nobody saw it: kills what is
-// left of it, removes its cgroups and writes an exit.json of kind kUnknown.
-absl::StatusOr<PodExit> EndLostPod(const PodProcessParts& parts);
+// left of it, waits for the end of `init`, its PID 1 (pid 0: not known),
+// removes its cgroups and writes an exit.json of kind kUnknown.
+absl::StatusOr<PodExit> EndLostPod(const PodProcessParts& parts,
+                                   const ProcessIdentity& init);
 
 }  // namespace davit
 

@@ -30,7 +30,8 @@ TEST_P(UsernsPodTest, Runs) {
   ASSERT_NE(pod, nullptr);
   EXPECT_EQ(OutOf(*pod, {"systemctl", "is-system-running", "--wait"}),
             "running")
-      << Look(*pod, {"systemctl", "--failed", "--no-pager"}).out;
+      << Look(*pod, {"systemctl", "--failed", "--no-pager"}).out
+      << Look(*pod, {"journalctl", "-b", "-p", "4", "--no-pager"}).out;
   EXPECT_EQ(
       ReadFile(absl::StrCat("/proc/", pod->init().pid, "/uid_map")).value(),
       absl::StrFormat("%10d %10d %10d\n", 0, request.userns.base, 65536));

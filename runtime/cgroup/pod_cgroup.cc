@@ -61,7 +61,9 @@ absl::Status MakeLevel(const CgroupDir& dir, const std::string& path) {
 absl::Status CreateOnce(const CgroupDir& dir) {
   RETURN_IF_ERROR(MakeLevel(dir, ParentOf(dir.base)));
   RETURN_IF_ERROR(MakeLevel(dir, dir.base));
-  if (dir.payload != dir.base) RETURN_IF_ERROR(MakeDirectory(dir.payload));
+  if (dir.payload != dir.base && (dir.v2 || !dir.Has("devices"))) {
+    RETURN_IF_ERROR(MakeDirectory(dir.payload));
+  }
   if (!dir.supervisor.empty()) RETURN_IF_ERROR(MakeDirectory(dir.supervisor));
   return absl::OkStatus();
 }
@@ -227,7 +229,10 @@ absl::Status PodCgroup::Delegate(uid_t owner) const {
 }
 
 absl::Status PodCgroup::EnterPayload() const {
-  for (const CgroupDir& dir : dirs_) RETURN_IF_ERROR(Enter(dir.payload));
+  for (const CgroupDir& dir : dirs_) {
+    RETURN_IF_ERROR(MakeDirectory(dir.payload));
+    RETURN_IF_ERROR(Enter(dir.payload));
+  }
   return absl::OkStatus();
 }
 

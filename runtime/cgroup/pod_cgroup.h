@@ -75,7 +75,10 @@ class PodCgroup {
   // The one in whose base a controller's files are; null if none has it.
   const CgroupDir* WithController(const std::string& controller) const;
 
-  // mkdir of all of it; existing directories are taken over.
+  // mkdir of all of it; existing directories are taken over. Below a base with
+  // v1's devices controller the payload comes with EnterPayload() only: the
+  // kernel takes a list of devices from no cgroup that has, or has just had,
+  // children.
   absl::Status Create() const;
   // The same in a scope: moves `shim`, which systemd has put into the base,
   // into the supervisor.

@@ -1,7 +1,6 @@
 #include "runtime/boot/shim/device_policy.h"
 
 #include <stddef.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -93,14 +92,7 @@ absl::Status BoundDevices(const std::vector<DeviceRule>& rules,
         dir.payload == dir.base) {
       continue;
     }
-    // The kernel takes a new list only from a cgroup without children.
-    if (rmdir(dir.payload.c_str()) < 0) {
-      return ErrnoError("rmdir(%s)", dir.payload);
-    }
     RETURN_IF_ERROR(WriteDeviceList(bound, dir.base));
-    if (mkdir(dir.payload.c_str(), 0755) < 0) {
-      return ErrnoError("mkdir(%s)", dir.payload);
-    }
   }
   return absl::OkStatus();
 }

@@ -158,15 +158,15 @@ void PodFixture::TearDown() {
   for (const BootRequest& request : requests_) {
     EXPECT_THAT(launcher_->Destroy(request.pod_id, request.runtime_dir),
                 IsOk());
-    EXPECT_THAT(
-        Traces(request),
-        ::testing::Not(::testing::HasSubstr(request.runtime_dir + "/")));
     EXPECT_EQ(umount2(request.rootfs.c_str(), 0), 0) << strerror(errno);
     if (!request.userns.path.empty()) {
       IdRanges ranges({.directory = world_->directory() + "/id-ranges"});
       EXPECT_THAT(RemovePodUserns(ranges, request.runtime_dir), IsOk());
       EXPECT_THAT(UnpinNamespace(request.netns_path), IsOk());
     }
+    EXPECT_THAT(
+        Traces(request),
+        ::testing::Not(::testing::HasSubstr(request.runtime_dir + "/")));
     std::filesystem::remove_all(
         std::filesystem::path(request.rootfs).parent_path());
   }
