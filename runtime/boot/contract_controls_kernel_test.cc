@@ -15,6 +15,7 @@
 #include "runtime/base/file.h"
 #include "runtime/boot/testing/pod_fixture.h"
 #include "tests/support/matchers.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -65,7 +66,7 @@ TEST_F(ContractControlsTest, UdevRunsIfSysIsWritable) {
                                   step.target == "/sys";
                          });
                        }));
-  ASSERT_THAT(pod->WaitReady(absl::Seconds(60)), IsOk());
+  ASSERT_THAT(pod->WaitReady(Patience(absl::Seconds(60))), IsOk());
   EXPECT_THAT(MountOptionsOf(*pod, "/sys"), StartsWith("rw"));
   EXPECT_EQ(UdevCondition(*pod), "yes");
 }
@@ -91,14 +92,14 @@ TEST_F(ContractControlsTest, AnEarlyStopSignalIsLost) {  // AI3
   request.init_argv = {"/bin/sh", "-c", kLateSystemd};
   ASSERT_OK_AND_ASSIGN(auto pod, launcher_->Start(request, {}));
   ASSERT_EQ(kill(pod->init().pid, SIGRTMIN + 3), 0);
-  EXPECT_THAT(pod->WaitReady(absl::Seconds(60)), IsOk());
+  EXPECT_THAT(pod->WaitReady(Patience(absl::Seconds(60))), IsOk());
 }
 
 TEST_F(ContractControlsTest, AnEarlyStopIsNot) {
   BootRequest request = NewRequest();
   request.init_argv = {"/bin/sh", "-c", kLateSystemd};
   ASSERT_OK_AND_ASSIGN(auto pod, launcher_->Start(request, {}));
-  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(absl::Seconds(30)));
+  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(Patience(absl::Seconds(30))));
   EXPECT_EQ(exit.kind, PodExit::Kind::kPowerOff);
 }
 
@@ -129,7 +130,8 @@ TEST_F(ContractControlsTest, UnprivilegedPayloadDegrades) {  // UP2
                               .options = "mode=1777,size=5m",
                               .attributes = MOUNT_ATTR_NOSUID});
       }));
-  EXPECT_THAT(pod->WaitReady(absl::Seconds(60)), IsOk()) << Console(request);
+  EXPECT_THAT(pod->WaitReady(Patience(absl::Seconds(60))), IsOk())
+      << Console(request);
   EXPECT_THAT(RunUnit(*pod, "mount -t tmpfs x /mnt").err,
               HasSubstr("permission denied"));
   EXPECT_FALSE(RunUnit(*pod, "mknod /root/n c 1 3").ExitedWith(0));

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include <cstdio>
+#include <map>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -18,7 +19,10 @@
 #include "runtime/base/file.h"
 #include "runtime/base/uuid.h"
 #include "runtime/boot/testing/pod_fixture.h"
+#include "runtime/cgroup/host_systemd.h"
+#include "runtime/cgroup/pod_scope.h"
 #include "tests/support/matchers.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -29,41 +33,79 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-using ::testing::UnorderedElementsAre;
+using ::testing::UnorderedElementsAreArray;
 
-// By image: systemd 252, and 257.
-class ContractTest : public PodFixture,
-                     public ::testing::WithParamInterface<const char*> {
- protected:
-  void SetUp() override {
+// A running machine that all tests of an image share: they look, and what they
+// change they do in places of their own.
+class SharedPod : public PodFixture {
+ public:
+  explicit SharedPod(const std::string& image) {
     PodFixture::SetUp();
     if (IsSkipped()) return;
-    request_ = NewRequest(GetParam());
-    request_.credentials["davit.test"] = "sesame";
-    request_.files = {
+    request = NewRequest(image);
+    request.credentials["davit.test"] = "sesame";
+    request.files = {
         {.path = "/etc/davit/deep/file", .content = "hello", .mode = 0640},
         {.path = "/etc/davit/link", .symlink_target = "deep/file"},
         {.path = "/run/early", .content = "x"},
         {.path = "/etc/os-release", .content = "y", .only_if_absent = true}};
-    request_.binds = {{ProbePath(), "/run/davit/tool", true},
-                      {request_.state_dir, "/var/log/from-host", false}};
-    pod_ = StartReady(request_);
-    ASSERT_NE(pod_, nullptr);
+    request.binds = {{ProbePath(), "/run/davit/tool", true},
+                     {request.state_dir, "/var/log/from-host", false}};
+    pod = StartReady(request);
   }
-  void TearDown() override {
-    if (pod_ != nullptr) {
-      EXPECT_THAT(pod_->Stop(absl::Seconds(20)), IsOk());
-    }
-    pod_.reset();
-    PodFixture::TearDown();
+  // Of a stopped one.
+  ~SharedPod() override { PodFixture::TearDown(); }
+  void Stop() {
+    if (pod == nullptr) return;
+    EXPECT_THAT(pod->Stop(Patience(absl::Seconds(20))), IsOk());
+    pod.reset();
+  }
+  using PodFixture::cgroup_parent_;
+  using PodFixture::launcher_;
+  using PodFixture::Look;
+  using PodFixture::MountOptionsOf;
+  using PodFixture::OutOf;
+  using PodFixture::RunUnit;
+
+  BootRequest request;
+  std::unique_ptr<PodProcess> pod;
+
+ private:
+  void TestBody() override {}
+};
+
+// By image: systemd 252, and 257.
+class ContractTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  static void TearDownTestSuite() {
+    // What is left is looked for when none runs any more.
+    for (const auto& [image, shared] : shared_) shared->Stop();
+    shared_.clear();
   }
 
+  void SetUp() override {
+    std::string why;
+    if (TestWorld::Get(why) == nullptr) GTEST_SKIP() << why;
+    std::unique_ptr<SharedPod>& shared = shared_[GetParam()];
+    if (shared == nullptr) shared = std::make_unique<SharedPod>(GetParam());
+    machine_ = shared.get();
+    pod_ = machine_->pod.get();
+    ASSERT_NE(pod_, nullptr);
+  }
+
+  SubprocessResult Look(const PodProcess& pod, std::vector<std::string> argv) {
+    return machine_->Look(pod, std::move(argv));
+  }
+  SubprocessResult RunUnit(const PodProcess& pod, const std::string& script,
+                           std::vector<std::string> properties = {}) {
+    return machine_->RunUnit(pod, script, std::move(properties));
+  }
   std::string Out(std::vector<std::string> argv) {
-    return OutOf(*pod_, std::move(argv));
+    return machine_->OutOf(*pod_, std::move(argv));
   }
   std::string Cat(const std::string& path) { return Out({"cat", path}); }
   std::string MountOptions(const std::string& path) {
-    return MountOptionsOf(*pod_, path);
+    return machine_->MountOptionsOf(*pod_, path);
   }
 
   // A value of the host's os-release(5).
@@ -83,8 +125,44 @@ class ContractTest : public PodFixture,
     return bits;
   }
 
-  BootRequest request_;
-  std::unique_ptr<PodProcess> pod_;
+  // EE7, AI5: from outside the whole pod is below our parent, or on a host of
+  // systemd's in its own scope.
+  void ExpectBelowOurParent() {
+    bool in_scope = HostRunsSystemd();
+    std::string home =
+        in_scope ? absl::StrCat("/", PodScopeName(machine_->request.pod_id),
+                                "/payload")
+                 : absl::StrCat("/", machine_->cgroup_parent_, "/",
+                                machine_->request.pod_id);
+    std::string slice =
+        absl::StrCat("/", SlicePath(PodSliceName(machine_->cgroup_parent_)));
+    std::string all =
+        ReadFile(absl::StrCat("/proc/", pod_->init().pid, "/cgroup"))
+            .value_or("");
+    int below = 0;
+    for (absl::string_view line :
+         absl::StrSplit(all, '\n', absl::SkipEmpty())) {
+      std::vector<std::string> parts =
+          absl::StrSplit(line, absl::MaxSplits(':', 2));
+      ASSERT_EQ(parts.size(), 3u) << line;
+      if (in_scope && !absl::StrContains(parts[2], home)) {
+        // Of v1 systemd delegates not all. There the pod stays in a slice above
+        // its scope, which we have not touched.
+        std::string first = parts[1].substr(0, parts[1].find(','));
+        EXPECT_THAT(pod_->cgroups(), Not(Contains(::testing::Key(first))));
+        EXPECT_THAT(slice, StartsWith(absl::StripSuffix(parts[2], "/")));
+        continue;
+      }
+      EXPECT_THAT(std::string(line), HasSubstr(home));
+      ++below;
+    }
+    EXPECT_GE(below, 1) << all;
+  }
+
+  // By image.
+  inline static std::map<std::string, std::unique_ptr<SharedPod>> shared_;
+  SharedPod* machine_ = nullptr;
+  PodProcess* pod_ = nullptr;
 };
 
 TEST_P(ContractTest, ExecutionEnvironment) {
@@ -146,9 +224,13 @@ TEST_P(ContractTest, RefusesOtherDevices) {
 }
 
 TEST_P(ContractTest, Cgroups) {
-  bool hybrid = pod_->cgroups().count("memory") != 0;
-  if (hybrid) {
-    EXPECT_TRUE(RunUnit(*pod_, "mkdir /sys/fs/cgroup/unified/t").ExitedWith(0));
+  std::map<std::string, std::string> ours = pod_->cgroups();
+  if (ours.count("memory") != 0) {
+    // Writable where the pod's systemd keeps its units: v2, or without it its
+    // named hierarchy.
+    const char* own = ours.count("") != 0 ? "unified" : "systemd";
+    EXPECT_TRUE(RunUnit(*pod_, absl::StrCat("mkdir /sys/fs/cgroup/", own, "/t"))
+                    .ExitedWith(0));
     SubprocessResult v1 = RunUnit(*pod_, "mkdir /sys/fs/cgroup/memory/t");
     EXPECT_THAT(v1.err, HasSubstr("Read-only file system"));
   } else {
@@ -159,17 +241,13 @@ TEST_P(ContractTest, Cgroups) {
     EXPECT_THAT(std::string(line),
                 AnyOf(::testing::EndsWith(":/"), HasSubstr(":/init.scope")));
   }
-  // From outside all of it is below our parent.
-  std::string outside =
-      ReadFile(absl::StrCat("/proc/", pod_->init().pid, "/cgroup"))
-          .value_or("");
-  for (absl::string_view line :
-       absl::StrSplit(outside, '\n', absl::SkipEmpty())) {
-    EXPECT_THAT(
-        std::string(line),
-        HasSubstr(absl::StrCat("/", cgroup_parent_, "/", request_.pod_id)));
+  ExpectBelowOurParent();
+  std::vector<std::string> ids;
+  for (const auto& [image, shared] : shared_) {
+    ids.push_back(shared->request.pod_id);
   }
-  EXPECT_THAT(launcher_->ListCgroups().value(), ElementsAre(request_.pod_id));
+  EXPECT_THAT(machine_->launcher_->ListCgroups().value(),
+              UnorderedElementsAreArray(ids));
 }
 
 TEST_P(ContractTest, Environment) {
@@ -178,13 +256,13 @@ TEST_P(ContractTest, Environment) {
           .value_or("");
   std::vector<std::string> env = absl::StrSplit(raw, '\0', absl::SkipEmpty());
   EXPECT_THAT(env, Contains("container=davit"));
-  EXPECT_THAT(env, Contains("container_uuid=" + request_.pod_id));
+  EXPECT_THAT(env, Contains("container_uuid=" + machine_->request.pod_id));
   EXPECT_THAT(env, Contains("container_host_id=" + HostOs("ID")));
   EXPECT_THAT(env,
               Contains("container_host_version_id=" + HostOs("VERSION_ID")));
   EXPECT_THAT(env, Contains("NOTIFY_SOCKET=/run/host/notify"));
   EXPECT_EQ(Cat("/run/systemd/container"), "davit");
-  EXPECT_EQ(Cat("/etc/machine-id"), MachineIdOfUuid(request_.pod_id));
+  EXPECT_EQ(Cat("/etc/machine-id"), MachineIdOfUuid(machine_->request.pod_id));
   EXPECT_THAT(Out({"ls", "-l", "/proc/1/fd"}), Not(HasSubstr("launch-plan")));
 }
 
@@ -227,7 +305,7 @@ TEST_P(ContractTest, RunHost) {
   }
   EXPECT_EQ(Look(*pod_, {"cat", "/run/host/container-manager"}).out, "davit\n");
   EXPECT_EQ(Look(*pod_, {"cat", "/run/host/container-uuid"}).out,
-            request_.pod_id + "\n");
+            machine_->request.pod_id + "\n");
   EXPECT_EQ(Look(*pod_, {"cat", "/run/host/os-release"}).out,
             ReadFile("/etc/os-release").value());
   EXPECT_TRUE(RunUnit(*pod_, "touch /run/host/unix-export/s").ExitedWith(0));
@@ -281,7 +359,7 @@ TEST_P(ContractTest, FilesAndBinds) {
   EXPECT_THAT(MountOptions("/run/davit/tool"), StartsWith("ro"));
   EXPECT_EQ(Out({"stat", "-c", "%F", "/run/davit/tool"}), "regular file");
   EXPECT_TRUE(RunUnit(*pod_, "echo hi >/var/log/from-host/w").ExitedWith(0));
-  EXPECT_EQ(ReadFile(request_.state_dir + "/w").value(), "hi\n");
+  EXPECT_EQ(ReadFile(machine_->request.state_dir + "/w").value(), "hi\n");
 }
 
 TEST_P(ContractTest, IsHealthy) {

@@ -18,6 +18,7 @@
 #include "runtime/base/uuid.h"
 #include "runtime/boot/testing/pod_fixture.h"
 #include "tests/support/matchers.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -130,7 +131,7 @@ TEST_F(ContractRequestsTest, LoginsOnMorePtys) {  // EV3
   EXPECT_TRUE(RunUnit(*pod, "head -c 300000 /dev/zero | tr '\\0' x >/dev/pts/1",
                       {"RuntimeMaxSec=20"})
                   .ExitedWith(0));
-  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(absl::Seconds(20)));
+  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(Patience(absl::Seconds(20))));
   EXPECT_EQ(exit.kind, PodExit::Kind::kPowerOff);
 }
 
@@ -202,10 +203,10 @@ TEST_F(ContractRequestsTest, TheJournalIsLinkedIntoTheHosts) {  // AI2
   auto second = StartReady(twin);
   ASSERT_NE(second, nullptr);
   EXPECT_EQ(std::filesystem::read_symlink(host + "/" + id), own + "/" + id);
-  ASSERT_THAT(second->Stop(absl::Seconds(20)), IsOk());
+  ASSERT_THAT(second->Stop(Patience(absl::Seconds(20))), IsOk());
   ASSERT_THAT(launcher_->Destroy(twin.pod_id, twin.runtime_dir), IsOk());
   EXPECT_TRUE(std::filesystem::is_symlink(host + "/" + id));
-  ASSERT_THAT(pod->Stop(absl::Seconds(20)), IsOk());
+  ASSERT_THAT(pod->Stop(Patience(absl::Seconds(20))), IsOk());
   ASSERT_THAT(launcher_->Destroy(request.pod_id, request.runtime_dir), IsOk());
   EXPECT_FALSE(std::filesystem::is_symlink(host + "/" + id));
   EXPECT_TRUE(PathExists(own + "/" + id));
@@ -227,7 +228,7 @@ TEST_F(ContractRequestsTest, SocketsArePassedOn) {  // AI4
   EXPECT_THAT(Environ(*pod), Contains("LISTEN_PID=1"));
   EXPECT_EQ(HearAt(path), "hello\n");
   // Nobody but the pod holds it: it ends with the pod.
-  ASSERT_THAT(pod->Stop(absl::Seconds(20)), IsOk());
+  ASSERT_THAT(pod->Stop(Patience(absl::Seconds(20))), IsOk());
   EXPECT_EQ(HearAt(path), strerror(ECONNREFUSED));
   unlink(path.c_str());
   unlink((request.state_dir + "/other").c_str());
@@ -251,7 +252,7 @@ TEST_F(ContractRequestsTest, ExportedSocketsAreReachedFromTheHost) {  // RH8
                       "while touch $i; do i=$((i+1)); done")
                   .err,
               HasSubstr("No space left"));
-  ASSERT_THAT(pod->Stop(absl::Seconds(20)), IsOk());
+  ASSERT_THAT(pod->Stop(Patience(absl::Seconds(20))), IsOk());
   EXPECT_FALSE(PathExists(outside));
 }
 

@@ -12,6 +12,7 @@
 #include "runtime/base/file.h"
 #include "runtime/boot/testing/pod_fixture.h"
 #include "tests/support/matchers.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -167,7 +168,7 @@ TEST_F(FailureTest, SymlinksOfTheRootStayInside) {
   // The link itself was replaced.
   EXPECT_TRUE(std::filesystem::is_regular_file(
       std::filesystem::symlink_status(request.rootfs + "/abs")));
-  EXPECT_THAT(pod->Stop(absl::Seconds(30)), IsOk());
+  EXPECT_THAT(pod->Stop(Patience(absl::Seconds(30))), IsOk());
 }
 
 // Our own descriptors are in reach of /proc/self/fd while the tree is made.

@@ -17,6 +17,7 @@
 #include "runtime/base/process_id.h"
 #include "runtime/boot/testing/pod_fixture.h"
 #include "tests/support/matchers.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -27,7 +28,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using Kind = PodExit::Kind;
 
-constexpr absl::Duration kLong = absl::Seconds(60);
+const absl::Duration kLong = Patience(absl::Seconds(60));
 
 class LifecycleTest : public PodFixture {
  protected:
@@ -64,7 +65,7 @@ TEST_F(LifecycleTest, TellsItsListenerEverythingOnce) {
   EXPECT_THAT(
       launcher_->Start(request, {}),
       StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(request.pod_id)));
-  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(absl::Seconds(30)));
+  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(Patience(absl::Seconds(30))));
   EXPECT_EQ(exit.kind, Kind::kPowerOff);
   EXPECT_TRUE(exit.stop_requested);
   EXPECT_FALSE(exit.oom_killed);
@@ -123,7 +124,7 @@ TEST_F(LifecycleTest, NoGraceMeansKill) {
 TEST_F(LifecycleTest, StopsAPodThatHasJustStarted) {
   BootRequest request = NewRequest();
   ASSERT_OK_AND_ASSIGN(auto pod, launcher_->Start(request, {}));
-  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(absl::Seconds(30)));
+  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(Patience(absl::Seconds(30))));
   EXPECT_EQ(exit.kind, Kind::kPowerOff);
   EXPECT_TRUE(exit.stop_requested);
 }
@@ -196,7 +197,7 @@ TEST_F(LifecycleTest, LimitsHoldAndOomIsTold) {
   SubprocessResult eater = RunUnit(*pod, "tail /dev/zero");
   EXPECT_FALSE(eater.ExitedWith(0));
   EXPECT_LE(pod->Usage()->memory_peak_bytes, 96 << 20);
-  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(absl::Seconds(30)));
+  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(Patience(absl::Seconds(30))));
   EXPECT_TRUE(exit.oom_killed);
 }
 
@@ -225,7 +226,7 @@ TEST_F(LifecycleTest, OutlivesItsAgent) {
   EXPECT_EQ(pod->phases().size(), 5u);
   EXPECT_FALSE(pod->cgroups().empty());
   EXPECT_THAT(pod->WaitReady(absl::ZeroDuration()), IsOk());
-  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(absl::Seconds(30)));
+  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(Patience(absl::Seconds(30))));
   EXPECT_EQ(exit.kind, Kind::kPowerOff);
   exited.WaitForNotification();
 }
@@ -334,7 +335,8 @@ TEST_F(LifecycleTest, StartsAgainAfterItsEnd) {
   for (int i = 0; i < 2; ++i) {
     std::unique_ptr<PodProcess> pod = StartReady(request);
     ASSERT_NE(pod, nullptr);
-    EXPECT_EQ(pod->Stop(absl::Seconds(30))->kind, Kind::kPowerOff) << i;
+    EXPECT_EQ(pod->Stop(Patience(absl::Seconds(30)))->kind, Kind::kPowerOff)
+        << i;
   }
 }
 
@@ -354,7 +356,7 @@ TEST_F(LifecycleTest, AShimServesSeveralClients) {
                        other->Recover(request.pod_id, request.runtime_dir,
                                       request.state_dir, {}));
   EXPECT_EQ(same->init(), pod->init());
-  EXPECT_EQ(same->Stop(absl::Seconds(30))->kind, Kind::kPowerOff);
+  EXPECT_EQ(same->Stop(Patience(absl::Seconds(30)))->kind, Kind::kPowerOff);
   EXPECT_EQ(pod->WaitExit(kLong)->kind, Kind::kPowerOff);
 }
 
@@ -366,7 +368,7 @@ TEST_F(LifecycleTest, BootsTheStage1) {
   printf("stage1: exec +%.1f ms, ready +%.1f ms\n",
          absl::ToDoubleMilliseconds(phases[3].at - phases[0].at),
          absl::ToDoubleMilliseconds(phases[4].at - phases[0].at));
-  EXPECT_EQ(pod->Stop(absl::Seconds(30))->kind, Kind::kPowerOff);
+  EXPECT_EQ(pod->Stop(Patience(absl::Seconds(30)))->kind, Kind::kPowerOff);
 }
 
 TEST_F(LifecycleTest, StartsInTheHostsNetwork) {
@@ -380,7 +382,7 @@ TEST_F(LifecycleTest, StartsInTheHostsNetwork) {
                      theirs, sizeof(theirs) - 1),
             0);
   EXPECT_STREQ(ours, theirs);
-  EXPECT_EQ(pod->Stop(absl::Seconds(30))->kind, Kind::kPowerOff);
+  EXPECT_EQ(pod->Stop(Patience(absl::Seconds(30)))->kind, Kind::kPowerOff);
 }
 
 TEST_F(LifecycleTest, ManyAtOnce) {
@@ -394,7 +396,7 @@ TEST_F(LifecycleTest, ManyAtOnce) {
       absl::StatusOr<std::unique_ptr<PodProcess>> pod =
           launcher_->Start(request, {});
       if (!pod.ok() || !(*pod)->WaitReady(kLong).ok()) return;
-      absl::StatusOr<PodExit> exit = (*pod)->Stop(absl::Seconds(30));
+      absl::StatusOr<PodExit> exit = (*pod)->Stop(Patience(absl::Seconds(30)));
       if (exit.ok() && exit->kind == Kind::kPowerOff) ++good;
     });
   }

@@ -12,6 +12,7 @@
 #include "runtime/base/file.h"
 #include "runtime/boot/testing/pod_fixture.h"
 #include "tests/support/matchers.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -34,7 +35,7 @@ TEST_P(UsernsPodTest, Runs) {
   EXPECT_EQ(
       ReadFile(absl::StrCat("/proc/", pod->init().pid, "/uid_map")).value(),
       absl::StrFormat("%10d %10d %10d\n", 0, request.userns.base, 65536));
-  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(absl::Seconds(20)));
+  ASSERT_OK_AND_ASSIGN(PodExit exit, pod->Stop(Patience(absl::Seconds(20))));
   EXPECT_EQ(exit.kind, PodExit::Kind::kPowerOff);
 }
 
@@ -101,7 +102,7 @@ TEST_F(UsernsTest, StartsInTheHostsNetwork) {
   EXPECT_EQ(OutOf(*pod, {"systemctl", "is-system-running", "--wait"}),
             "running");
   EXPECT_FALSE(RunUnit(*pod, "ip link set lo down").ExitedWith(0));
-  ASSERT_THAT(pod->Stop(absl::Seconds(20)), IsOk());
+  ASSERT_THAT(pod->Stop(Patience(absl::Seconds(20))), IsOk());
 }
 
 TEST_F(UsernsTest, FilesKeepTheirIdsOnDisk) {
@@ -128,7 +129,7 @@ TEST_F(UsernsTest, FilesKeepTheirIdsOnDisk) {
   // A whiteout as without a user namespace: the layers can move.
   ASSERT_EQ(lstat((upper + "/etc/issue").c_str(), &st), 0);
   EXPECT_TRUE(S_ISCHR(st.st_mode));
-  ASSERT_THAT(pod->Stop(absl::Seconds(20)), IsOk());
+  ASSERT_THAT(pod->Stop(Patience(absl::Seconds(20))), IsOk());
   EXPECT_THAT(RemoveTree(shared), IsOk());
 }
 

@@ -295,6 +295,11 @@ absl::Status AppendProperties(const Message& message, const ScopeSpec& spec,
           // Or one that was killed by a time-out stays for ever as "failed".
           "CollectMode", "s", "inactive-or-failed"),
       "append properties"));
+  if (spec.bound_devices) {
+    RETURN_IF_ERROR(
+        Checked(sd_bus_message_append(m, "(sv)", "DevicePolicy", "s", "closed"),
+                "append DevicePolicy"));
+  }
   RETURN_IF_ERROR(AppendLimits(message, limits));
   return Checked(sd_bus_message_close_container(m), "close a(sv)");
 }

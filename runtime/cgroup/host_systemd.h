@@ -25,6 +25,10 @@ struct ScopeSpec {
   std::string slice;  // "y.slice"; made as needed
   std::string description;
   pid_t pid = 0;  // a child of ours, so that nobody else can get its number
+  // DevicePolicy=closed, as systemd.resource-control(5) has it: what a pod may
+  // use, and the nodes 0:0. Without it systemd gives the scope no directory in
+  // v1's devices hierarchy, since that cannot be delegated.
+  bool bound_devices = false;
 };
 
 // Starts the scope with Delegate=yes and returns once the process is in it.

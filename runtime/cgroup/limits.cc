@@ -85,7 +85,9 @@ std::vector<LimitWrite> PlanLimitsV2(const CgroupLimits& limits) {
        limits.cpu_millis != 0},
       {"cpu_weight", "cpu", "cpu.weight",
        absl::StrCat(WeightOr100(limits.cpu_weight)), limits.cpu_weight != 0},
-      {"cpuset", "cpuset", "cpuset.cpus", limits.cpuset_cpus,
+      // The kernel passes over a write of nothing; an empty line lifts.
+      {"cpuset", "cpuset", "cpuset.cpus",
+       limits.cpuset_cpus.empty() ? "\n" : limits.cpuset_cpus,
        !limits.cpuset_cpus.empty()},
       {"pids", "pids", "pids.max", OrMax(limits.pids_max),
        limits.pids_max != 0},

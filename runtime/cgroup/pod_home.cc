@@ -1,5 +1,7 @@
 #include "runtime/cgroup/pod_home.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -58,10 +60,14 @@ absl::StatusOr<PodCgroup> PodHome::MakeScope(
     const std::string& pod_id, const std::string& description, pid_t shim,
     const CgroupLimits& limits, const std::string& record_path) const {
   std::string scope = PodScopeName(pod_id);
+  // BPF keeps the pod from devices, or without cgroup v2 the v1 controller.
+  bool has_v2 = std::any_of(hierarchies_.begin(), hierarchies_.end(),
+                            [](const CgroupHierarchy& one) { return one.v2; });
   RETURN_IF_ERROR(StartScope({.unit = scope,
                               .slice = PodSliceName(parent_),
                               .description = description,
-                              .pid = shim},
+                              .pid = shim,
+                              .bound_devices = !has_v2},
                              limits, absl::Now() + kSystemdTimeout),
                   "start scope");
   // Where systemd has really put it: it delegates what it manages.

@@ -36,6 +36,7 @@
 #include "runtime/userns/pod_userns.h"
 #include "runtime/userns/user_namespace.h"
 #include "tests/support/matchers.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -55,7 +56,7 @@ SubprocessResult MustRun(std::vector<std::string> argv) {
   spec.path = argv[0];
   spec.argv = std::move(argv);
   spec.env = {kPath};
-  spec.timeout = absl::Seconds(120);
+  spec.timeout = Patience(absl::Seconds(120));
   absl::StatusOr<SubprocessResult> result = RunSubprocess(spec);
   EXPECT_THAT(result, IsOk());
   return result.value_or(SubprocessResult{.wait_status = 255 << 8});
@@ -239,7 +240,7 @@ std::unique_ptr<PodProcess> PodFixture::StartReady(const BootRequest& request,
       launcher_->Start(request, std::move(listener));
   EXPECT_THAT(pod, IsOk());
   if (!pod.ok()) return nullptr;
-  absl::Status ready = (*pod)->WaitReady(absl::Seconds(60));
+  absl::Status ready = (*pod)->WaitReady(Patience(absl::Seconds(60)));
   EXPECT_THAT(ready, IsOk())
       << ReadFile(request.state_dir + "/console.log").value_or("");
   if (!ready.ok()) return nullptr;
@@ -276,8 +277,9 @@ SubprocessResult PodFixture::Look(const PodProcess& pod,
 SubprocessResult PodFixture::RunUnit(const PodProcess& pod,
                                      const std::string& script,
                                      std::vector<std::string> properties) {
+  // Collected, or one that fails leaves the machine "degraded".
   std::vector<std::string> command = {"systemd-run", "--quiet", "--wait",
-                                      "--pipe"};
+                                      "--pipe", "--collect"};
   for (std::string& property : properties) {
     command.push_back("-p");
     command.push_back(std::move(property));
@@ -323,7 +325,7 @@ absl::StatusOr<std::unique_ptr<PodProcess>> PodFixture::StartEdited(
       request, {.seccomp_program = filter.Export()}, guest, cgroup, NewUuid());
   edit(plan);
   RETURN_IF_ERROR(shim.SendPlan(plan));
-  RETURN_IF_ERROR(shim.AwaitState(absl::Seconds(60)).status());
+  RETURN_IF_ERROR(shim.AwaitState(Patience(absl::Seconds(60))).status());
   // The launcher takes it up as another agent's; we remain its parent.
   std::move(shim).Release();
   return launcher_->Recover(request.pod_id, request.runtime_dir,
