@@ -237,6 +237,7 @@ absl::Status SpecFromProto(const v1::PodSpec& from, PodSpec& to) {
         absl::Seconds(from.termination_grace_period_seconds());
   }
   to.root_image = from.root_image();
+  if (from.has_host_users()) to.host_users = from.host_users();
   return NetworksFromProto(from, to);
 }
 
@@ -282,6 +283,7 @@ void SpecToProto(const PodSpec& from, v1::PodSpec* to) {
       absl::ToInt64Seconds(from.termination_grace));
   NetworksToProto(from, to);
   to->set_root_image(from.root_image);
+  if (from.host_users) to->set_host_users(*from.host_users);
 }
 
 absl::StatusOr<PodSpec> PodSpecFromProto(const v1::Pod& pod) {

@@ -47,12 +47,6 @@ absl::StatusOr<std::optional<absl::Duration>> GraceOf(const Request& request) {
   return absl::Seconds(seconds);
 }
 
-absl::StatusOr<PodSpec> CheckedSpec(const v1::Pod& pod) {
-  ASSIGN_OR_RETURN(PodSpec spec, PodSpecFromProto(pod));
-  RETURN_IF_ERROR(ValidatePodSpec(spec));
-  return spec;
-}
-
 // A page token: "<cursor of the first page>/<last name>". The cursor goes
 // through all pages, so that a watch that continues the list misses nothing
 // that happened between them.
@@ -76,9 +70,11 @@ using ServiceBase = v1::PodService::WithCallbackMethod_Exec<
 
 class PodService final : public ServiceBase {
  public:
-  PodService(PodManager* manager, LogReadFunction read_logs)
+  PodService(PodManager* manager, LogReadFunction read_logs,
+             const PodDefaults& defaults)
       : manager_(*manager),
         read_logs_(std::move(read_logs)),
+        defaults_(defaults),
         cursors_(NewUuid()) {}
 
   grpc::Status RunPod(ServerContext*, const v1::RunPodRequest* request,
@@ -163,6 +159,13 @@ class PodService final : public ServiceBase {
   }
 
  private:
+  absl::StatusOr<PodSpec> CheckedSpec(const v1::Pod& pod) const {
+    ASSIGN_OR_RETURN(PodSpec spec, PodSpecFromProto(pod));
+    if (!spec.host_users) spec.host_users = defaults_.host_users;
+    RETURN_IF_ERROR(ValidatePodSpec(spec));
+    return spec;
+  }
+
   template <typename Response, typename Work>
   grpc::Status Answer(Response* response, Work work) {
     absl::StatusOr<Pod> pod = work();
@@ -206,14 +209,16 @@ class PodService final : public ServiceBase {
 
   PodManager& manager_;
   const LogReadFunction read_logs_;
+  const PodDefaults defaults_;
   const CursorCodec cursors_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> NewPodService(PodManager* manager,
-                                             LogReadFunction read_logs) {
-  return std::make_unique<PodService>(manager, std::move(read_logs));
+                                             LogReadFunction read_logs,
+                                             const PodDefaults& defaults) {
+  return std::make_unique<PodService>(manager, std::move(read_logs), defaults);
 }
 
 }  // namespace davit

@@ -71,6 +71,9 @@ void PrintHead(std::ostream& out, const v1::Pod& pod) {
   Line(out, 0, "Restart Policy", pod.spec().restart_policy());
   Line(out, 0, "Root Image",
        pod.spec().root_image().empty() ? "<stage1>" : pod.spec().root_image());
+  // An agent from before the field has only such pods.
+  bool host_users = !pod.spec().has_host_users() || pod.spec().host_users();
+  Line(out, 0, "Host Users", host_users ? "true" : "false");
   if (!status.system_state().empty()) {
     Line(out, 0, "System State", status.system_state());
   }
@@ -79,6 +82,12 @@ void PrintHead(std::ostream& out, const v1::Pod& pod) {
 void PrintMachine(std::ostream& out, const v1::PodStatus& status) {
   if (status.pid() != 0) Line(out, 0, "PID", absl::StrCat(status.pid()));
   if (!status.netns().empty()) Line(out, 0, "Netns", status.netns());
+  if (status.has_user_namespace()) {
+    const v1::PodUserNamespace& userns = status.user_namespace();
+    uint64_t first = userns.host_id();
+    Line(out, 0, "Node's Ids",
+         absl::StrCat(first, "-", first + userns.size() - 1));
+  }
   if (status.cgroups_size() > 0) {
     Line(out, 0, "Cgroups",
          absl::StrJoin(status.cgroups(), "\n" + std::string(18, ' ')));

@@ -1,4 +1,5 @@
 // davitctl run NAME --image IMAGE [-- ARGS...]
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@ struct RunFlags {
   std::vector<std::string> ports, dns, dns_searches, dns_options, add_hosts;
   bool command = false, host_network = false, privileged = false;
   bool create_only = false;
+  std::optional<bool> host_users;
 };
 
 absl::StatusOr<std::pair<std::string, std::string>> SplitPair(
@@ -95,6 +97,7 @@ absl::StatusOr<v1::Pod> BuildPod(const RunFlags& flags) {
   v1::PodSpec* spec = pod.mutable_spec();
   spec->set_restart_policy(flags.restart);
   spec->set_root_image(flags.root_image);
+  if (flags.host_users) spec->set_host_users(*flags.host_users);
   RETURN_IF_ERROR(FillNetwork(flags, spec));
   if (flags.image.empty() && flags.root_image.empty()) {
     return LocalError("required: --image, or --root-image for a machine");
@@ -181,6 +184,9 @@ void AddRunCommand(CLI::App& app, Context& context) {
       ->allow_extra_args(false);
   AddNetworkFlags(run, *flags);
   run->add_option("--workdir,-w", flags->working_dir, "working directory");
+  run->add_flag("--host-users,!--no-host-users", flags->host_users,
+                "use the node's users, or a user namespace (default: as the "
+                "agent is set up)");
   run->add_flag("--privileged", flags->privileged,
                 "all capabilities that the pod has");
   run->add_flag("--command", flags->command,
