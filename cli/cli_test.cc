@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/detach_keys.h"
 #include "cli/manifest.h"
 #include "cli/net_flags.h"
 #include "cli/output.h"
@@ -206,6 +207,33 @@ TEST(PodViewTest, CountsReadyAppsAndRestarts) {
 // --- Flags of networks ---
 
 MATCHER_P(IsOkAndHolds, value, "") { return arg.ok() && *arg == value; }
+// --- Detach keys ---
+
+TEST(DetachKeysTest, AreFoundWhereverTheTypedIsCut) {
+  ASSERT_OK_AND_ASSIGN(DetachKeys keys, DetachKeys::Parse("ctrl-p,ctrl-q"));
+  DetachKeys::Typed typed = keys.Filter("ls\n\x10");
+  EXPECT_EQ(typed.pass_on, "ls\n");
+  EXPECT_FALSE(typed.detached);
+  // It was no detaching: the held key is passed on.
+  EXPECT_EQ(keys.Filter("x").pass_on, "\x10x");
+  EXPECT_EQ(keys.Filter("\x10\x10").pass_on, "\x10");
+  typed = keys.Filter("\x11more");
+  EXPECT_EQ(typed.pass_on, "");
+  EXPECT_TRUE(typed.detached);
+}
+
+TEST(DetachKeysTest, OtherKeysAndNone) {
+  ASSERT_OK_AND_ASSIGN(DetachKeys keys, DetachKeys::Parse("ctrl-],ctrl-@,q"));
+  EXPECT_TRUE(keys.Filter(std::string("a\x1d\0q", 4)).detached);
+  ASSERT_OK_AND_ASSIGN(keys, DetachKeys::Parse(""));
+  EXPECT_EQ(keys.Filter("\x10\x11").pass_on, "\x10\x11");
+  for (const char* bad : {"ctrl-", "ctrl-1", "ctrl-p,", "alt-x", "ctrl-pq"}) {
+    EXPECT_THAT(DetachKeys::Parse(bad), StatusIs(StatusCode::kInvalidArgument,
+                                                 HasSubstr("--detach-keys")))
+        << bad;
+  }
+}
+
 
 absl::StatusOr<std::string> Networks(const std::vector<std::string>& flags) {
   v1::PodSpec spec;

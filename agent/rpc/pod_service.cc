@@ -63,10 +63,12 @@ absl::StatusOr<PageToken> ParsePageToken(const std::string& text) {
 }
 
 // Unary calls block a thread of gRPC's pool each, as the calls of PodManager
-// do. Exec and PortForward use the callback API: only there may a call end
-// while a read of the client's next message is under way.
+// do. Exec, Attach and PortForward use the callback API: only there may a call
+// end while a read of the client's next message is under way.
 using ServiceBase = v1::PodService::WithCallbackMethod_Exec<
-    v1::PodService::WithCallbackMethod_PortForward<v1::PodService::Service>>;
+    v1::PodService::WithCallbackMethod_Attach<
+        v1::PodService::WithCallbackMethod_PortForward<
+            v1::PodService::Service>>>;
 
 class PodService final : public ServiceBase {
  public:
@@ -151,6 +153,11 @@ class PodService final : public ServiceBase {
   grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>* Exec(
       CallbackServerContext*) override {
     return NewExecStream(&manager_);
+  }
+
+  grpc::ServerBidiReactor<v1::AttachRequest, v1::AttachResponse>* Attach(
+      CallbackServerContext*) override {
+    return NewAttachStream(&manager_);
   }
 
   grpc::ServerBidiReactor<v1::PortForwardRequest, v1::PortForwardResponse>*
