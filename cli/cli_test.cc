@@ -41,7 +41,7 @@ spec:
       value: "5"
     ports:
     - containerPort: 80
-    resources: {}
+    resources: {limits: {cpu: 1.5, memory: 64Mi}, requests: {cpu: 2}}
     securityContext:
       runAsUser: 33
       capabilities: {drop: [ALL]}
@@ -61,6 +61,9 @@ TEST(ManifestTest, ReadsWhatKubectlWrites) {
   EXPECT_EQ(app.args(1), "80");
   EXPECT_EQ(app.env(0).value(), "5");
   EXPECT_EQ(app.ports(0).container_port(), 80);
+  EXPECT_EQ(app.resources().limits().at("cpu"), "1.5");
+  EXPECT_EQ(app.resources().limits().at("memory"), "64Mi");
+  EXPECT_EQ(app.resources().requests().at("cpu"), "2");
   EXPECT_EQ(app.security_context().run_as_user(), 33);
   EXPECT_EQ(app.security_context().capabilities().drop(0), "ALL");
 }
@@ -204,9 +207,6 @@ TEST(PodViewTest, CountsReadyAppsAndRestarts) {
                                      "10.0.0.2", "img", ""));
 }
 
-// --- Flags of networks ---
-
-MATCHER_P(IsOkAndHolds, value, "") { return arg.ok() && *arg == value; }
 // --- Detach keys ---
 
 TEST(DetachKeysTest, AreFoundWhereverTheTypedIsCut) {
@@ -234,6 +234,9 @@ TEST(DetachKeysTest, OtherKeysAndNone) {
   }
 }
 
+// --- Flags of networks ---
+
+MATCHER_P(IsOkAndHolds, value, "") { return arg.ok() && *arg == value; }
 
 absl::StatusOr<std::string> Networks(const std::vector<std::string>& flags) {
   v1::PodSpec spec;

@@ -42,6 +42,12 @@ struct SecurityContext {
   bool operator==(const SecurityContext&) const = default;
 };
 
+// By name: "cpu", "memory". See resources.h.
+struct ResourceRequirements {
+  std::map<std::string, std::string> limits, requests;
+  bool operator==(const ResourceRequirements&) const = default;
+};
+
 struct ContainerSpec {
   std::string name, image;
   std::vector<std::string> command, args;
@@ -49,6 +55,7 @@ struct ContainerSpec {
   std::vector<EnvVar> env;
   std::vector<ContainerPort> ports;
   SecurityContext security;
+  ResourceRequirements resources;
   bool operator==(const ContainerSpec&) const = default;
 };
 
@@ -88,6 +95,7 @@ struct PodSpec {
   // False: in a user namespace. Unset only before the border has filled in the
   // agent's default, and in records of agents that did not know it: true.
   std::optional<bool> host_users;
+  ResourceRequirements resources;
   // At most one of the two is not empty; both empty: {"default"}.
   std::vector<std::string> networks;
   std::vector<NetworkAttachment> attachments;

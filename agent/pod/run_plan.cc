@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "agent/pod/bandwidth.h"
 #include "agent/pod/etc_files.h"
+#include "agent/pod/resources.h"
 #include "net/netlink/stable_hash.h"
 
 namespace davit {
@@ -155,6 +156,7 @@ BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs) {
   };
   request.journal_dir = inputs.paths.journal;
   request.files = PlanFiles(pod, inputs);
+  request.limits = PodLimits(pod.spec);
   request.runtime_dir = inputs.paths.runtime_dir;
   request.state_dir = inputs.paths.dir;
   request.ready_timeout = inputs.ready_timeout;

@@ -45,6 +45,7 @@ ContainerSpec FullContainer() {
   security.privileged = true;
   security.add_capabilities = {"NET_ADMIN"};
   security.drop_capabilities = {"ALL"};
+  container.resources = {{{"memory", "64Mi"}}, {{"cpu", "1"}}};
   return container;
 }
 
@@ -101,6 +102,7 @@ PodSpec FullSpec() {
   spec.dns.domain = "corp.example";
   spec.subdomain = "shop";
   spec.host_users = false;
+  spec.resources = {{{"cpu", "2"}, {"memory", "1Gi"}}, {{"cpu", "500m"}}};
   spec.host_aliases = {{"192.0.2.9", {"db", "db.example"}}};
   spec.attachments = {{.name = "a",
                        .interface = "front",

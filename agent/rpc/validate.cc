@@ -16,6 +16,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "agent/pod/resources.h"
 #include "agent/rpc/validate_internal.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/image/image_store.h"
@@ -350,6 +351,7 @@ absl::Status ValidatePodSpec(const PodSpec& spec) {
   RETURN_IF_ERROR(CheckAnnotations(spec));
   RETURN_IF_ERROR(CheckContainers(spec));
   RETURN_IF_ERROR(CheckOwnUsers(spec));
+  RETURN_IF_ERROR(CheckResources(spec));
   RETURN_IF_ERROR(CheckDnsLabel("spec.hostname", spec.hostname));
   if (spec.termination_grace < absl::ZeroDuration() ||
       spec.termination_grace > kMaxGrace) {

@@ -118,6 +118,26 @@ void PrintMachine(std::ostream& out, const v1::PodStatus& status) {
   }
 }
 
+std::string Quantities(
+    const google::protobuf::Map<std::string, std::string>& map) {
+  std::vector<std::string> texts;
+  for (const char* name : {"cpu", "memory"}) {
+    auto it = map.find(name);
+    if (it != map.end()) texts.push_back(absl::StrCat(name, "=", it->second));
+  }
+  return absl::StrJoin(texts, ", ");
+}
+
+void PrintResources(std::ostream& out, int indent,
+                    const v1::ResourceRequirements& resources) {
+  if (!resources.limits().empty()) {
+    Line(out, indent, "Limits", Quantities(resources.limits()));
+  }
+  if (!resources.requests().empty()) {
+    Line(out, indent, "Requests", Quantities(resources.requests()));
+  }
+}
+
 void PrintState(std::ostream& out, absl::string_view title,
                 const v1::ContainerState& state) {
   if (state.has_waiting()) {
@@ -153,6 +173,7 @@ void PrintApps(std::ostream& out, const v1::Pod& pod) {
     if (app.args_size() > 0) {
       Line(out, 4, "Args", absl::StrJoin(app.args(), " "));
     }
+    PrintResources(out, 4, app.resources());
     for (const v1::ContainerStatus& status :
          pod.status().container_statuses()) {
       if (status.name() != app.name()) continue;
@@ -274,6 +295,7 @@ absl::Status DescribePod(Context& context, const std::string& name) {
       context.client().pods().GetPod(&rpc, request, &response)));
   const v1::Pod& pod = response.pod();
   PrintHead(context.out, pod);
+  PrintResources(context.out, 0, pod.spec().resources());
   PrintMachine(context.out, pod.status());
   PrintApps(context.out, pod);
   PrintNetwork(context.out, pod.status());
