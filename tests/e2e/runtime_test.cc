@@ -293,5 +293,33 @@ TEST_F(RuntimeTest, ShellHasATerminalOfOurSizeThatIsItsUsers) {
   EXPECT_THAT(result.out, HasSubstr("44 111"));
 }
 
+// --- resources ---
+
+TEST_F(RuntimeTest, AMemoryLimitIsKept) {
+  node().MustCtl({"run", "small", "--image", kBusybox, "--memory", "64Mi",
+                  "--cpus", "0.5", "--restart", "Never", "--command", "--",
+                  "sh", "-c", "sleep 1; tail /dev/zero"});
+  EXPECT_THAT(node().MustCtl({"describe", "pod", "small"}),
+              ::testing::ContainsRegex("Limits: +cpu=0.5, memory=64Mi"));
+  std::string files =
+      Sh(absl::StrCat(
+             "cat $(find /sys/fs/cgroup -path '*", node().cgroup_parent(),
+             "/*' -name memory.limit_in_bytes -o -path '*",
+             node().cgroup_parent(), "/*' -name memory.max -o -path '*",
+             node().cgroup_parent(), "/*' -name cpu.cfs_quota_us)"))
+          .out;
+  EXPECT_THAT(files, HasSubstr("67108864"));
+  EXPECT_THAT(files, HasSubstr("50000"));
+  ASSERT_TRUE(
+      node().WaitForStatus("small", "phase", {"Failed"}, absl::Seconds(60)));
+}
+
+TEST_F(RuntimeTest, ResourcesThatCannotBeAreRefusedByTheirField) {
+  ShellResult result =
+      node().Ctl({"run", "p", "--image", kBusybox, "--memory", "1Mi"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("spec.resources.limits[\"memory\"]: "));
+}
+
 }  // namespace
 }  // namespace davit::testing
