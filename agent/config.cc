@@ -64,6 +64,9 @@ void AddFlags(CLI::App& app, AgentConfig& config, RawFlags& raw) {
   app.add_option("--stage1-image", config.stage1_image,
                  "Root image of pods that name none")
       ->capture_default_str();
+  app.add_option("--default-host-users", config.default_host_users,
+                 "hostUsers of pods that do not say it: true or false")
+      ->capture_default_str();
   app.add_option("--cni-timeout", raw.cni_timeout, "Of one plugin call")
       ->capture_default_str();
   app.add_option("--ready-timeout", raw.ready_timeout,
@@ -79,6 +82,7 @@ void AddFlags(CLI::App& app, AgentConfig& config, RawFlags& raw) {
 
 absl::StatusOr<std::vector<std::string>> TextsOf(const Json& value) {
   if (value.is_string()) return {{value.get<std::string>()}};
+  if (value.is_boolean()) return {{value.get<bool>() ? "true" : "false"}};
   std::vector<std::string> texts;
   bool good = value.is_array() && !value.empty();
   for (const Json& item : good ? value : Json::array()) {

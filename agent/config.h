@@ -32,6 +32,9 @@ struct AgentConfig {
   // Name of the pods' cgroup directory, below our own cgroup.
   std::string cgroup_parent = "davit";
   std::string stage1_image = "localhost/davit/stage1:latest";
+  // Of pods whose spec does not say hostUsers: false gives them a user
+  // namespace.
+  bool default_host_users = true;
   absl::Duration cni_timeout = absl::Seconds(30);    // of one plugin call
   absl::Duration ready_timeout = absl::Seconds(60);  // boot until READY=1
   LogLevel log_level = LogLevel::kInfo;  // "debug", "info", "warning", "error"

@@ -39,6 +39,7 @@ TEST(ConfigTest, Defaults) {
   EXPECT_EQ(config.netns_dir, "/var/run/netns");
   EXPECT_EQ(config.cgroup_parent, "davit");
   EXPECT_EQ(config.stage1_image, "localhost/davit/stage1:latest");
+  EXPECT_TRUE(config.default_host_users);
   EXPECT_EQ(config.cni_timeout, absl::Seconds(30));
   EXPECT_EQ(config.ready_timeout, absl::Seconds(60));
   EXPECT_EQ(config.log_level, LogLevel::kInfo);
@@ -69,6 +70,8 @@ TEST(ConfigTest, EveryFlag) {
                                                 "blue",
                                                 "--stage1-image",
                                                 "x",
+                                                "--default-host-users",
+                                                "false",
                                                 "--cni-timeout",
                                                 "1m30s",
                                                 "--ready-timeout",
@@ -89,6 +92,7 @@ TEST(ConfigTest, EveryFlag) {
   EXPECT_EQ(config.netns_dir, "/d");
   EXPECT_EQ(config.cgroup_parent, "blue");
   EXPECT_EQ(config.stage1_image, "x");
+  EXPECT_FALSE(config.default_host_users);
   EXPECT_EQ(config.cni_timeout, absl::Seconds(90));
   EXPECT_EQ(config.ready_timeout, absl::Milliseconds(500));
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
@@ -179,8 +183,9 @@ TEST_F(ConfigFileTest, HasTheFlagsAsKeys) {
   ASSERT_OK_AND_ASSIGN(CommandLine line, ParseFile(R"({
     // Comments are allowed.
     "root": "/r", "metrics": "", "cni-bin-dir": ["/b1", "/b2"],
-    "cni-timeout": "5s", "log-level": "error"
+    "cni-timeout": "5s", "log-level": "error", "default-host-users": false
   })"));
+  EXPECT_FALSE(line.config.default_host_users);
   EXPECT_EQ(line.config.root, "/r");
   EXPECT_EQ(line.config.metrics, "");
   EXPECT_THAT(line.config.cni_bin_dir, ElementsAre("/b1", "/b2"));
@@ -209,6 +214,7 @@ TEST_F(ConfigFileTest, RefusesBadFiles) {
       {R"({"help": "x"})", "\"help\": unknown key"},
       {R"({"version": "x"})", "\"version\": unknown key"},
       {R"({"root": 5})", "\"root\": a string, or a list"},
+      {R"({"default-host-users": "perhaps"})", "\"default-host-users\": "},
       {R"({"root": null})", "\"root\": a string, or a list"},
       {R"({"root": []})", "\"root\": a string, or a list"},
       {R"({"root": ["/a", "/b"]})", "\"root\": one string is wanted"},

@@ -29,6 +29,7 @@
 #include "agent/pod/pod_manager_impl.h"
 #include "agent/pod/pod_paths.h"
 #include "agent/pod/real_rootfs_ops.h"
+#include "agent/pod/userns_ops.h"
 #include "agent/rpc/image_service.h"
 #include "agent/rpc/network_service.h"
 #include "agent/rpc/node_service.h"
@@ -101,6 +102,7 @@ class Agent {
   std::unique_ptr<ImageStore> images_;
   std::unique_ptr<PodStore> store_;
   std::unique_ptr<RootfsOps> rootfs_;
+  std::unique_ptr<UsernsOps> userns_;
   std::unique_ptr<PodNetwork> network_;
   std::unique_ptr<Launcher> launcher_;
   std::unique_ptr<PodApps> apps_;
@@ -157,6 +159,7 @@ absl::Status Agent::ReachTheKernel() {
   launcher.cgroup_parent = config_.cgroup_parent;
   ASSIGN_OR_RETURN(launcher_, NewLauncher(launcher));
   rootfs_ = NewRealRootfsOps();
+  userns_ = NewRealUsernsOps();
   apps_ = NewPodApps(config_.libexec + "/davit-app");
   return absl::OkStatus();
 }
@@ -180,6 +183,7 @@ void Agent::BuildManager() {
   deps.network = network_.get();
   deps.launcher = launcher_.get();
   deps.apps = apps_.get();
+  deps.userns = userns_.get();
   deps.logs_complete = LogsAreComplete;
   deps.dial = [](const std::string& netns, uint16_t port) {
     return DialLoopback(netns, port, kDialTime);
@@ -229,7 +233,8 @@ absl::Status Agent::Serve() {
   node.state_dir = config_.state;
   node.start_time = start_time_;
   std::vector<std::unique_ptr<grpc::Service>> services;
-  services.push_back(NewPodService(manager_.get(), ReadLogs));
+  services.push_back(NewPodService(manager_.get(), ReadLogs,
+                                   {.host_users = config_.default_host_users}));
   services.push_back(NewImageService(images_.get(), manager_.get()));
   services.push_back(NewNetworkService(manager_.get(), network_.get()));
   services.push_back(NewNodeService(node, manager_.get(), network_.get()));

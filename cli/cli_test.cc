@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/detach_keys.h"
 #include "cli/manifest.h"
 #include "cli/net_flags.h"
 #include "cli/output.h"
@@ -40,7 +41,7 @@ spec:
       value: "5"
     ports:
     - containerPort: 80
-    resources: {}
+    resources: {limits: {cpu: 1.5, memory: 64Mi}, requests: {cpu: 2}}
     securityContext:
       runAsUser: 33
       capabilities: {drop: [ALL]}
@@ -60,6 +61,9 @@ TEST(ManifestTest, ReadsWhatKubectlWrites) {
   EXPECT_EQ(app.args(1), "80");
   EXPECT_EQ(app.env(0).value(), "5");
   EXPECT_EQ(app.ports(0).container_port(), 80);
+  EXPECT_EQ(app.resources().limits().at("cpu"), "1.5");
+  EXPECT_EQ(app.resources().limits().at("memory"), "64Mi");
+  EXPECT_EQ(app.resources().requests().at("cpu"), "2");
   EXPECT_EQ(app.security_context().run_as_user(), 33);
   EXPECT_EQ(app.security_context().capabilities().drop(0), "ALL");
 }
@@ -201,6 +205,33 @@ TEST(PodViewTest, CountsReadyAppsAndRestarts) {
   EXPECT_THAT(PodRow(pod, true, absl::FromUnixSeconds(1060)),
               ::testing::ElementsAre("web", "1/1", "Running", "2", "60s",
                                      "10.0.0.2", "img", ""));
+}
+
+// --- Detach keys ---
+
+TEST(DetachKeysTest, AreFoundWhereverTheTypedIsCut) {
+  ASSERT_OK_AND_ASSIGN(DetachKeys keys, DetachKeys::Parse("ctrl-p,ctrl-q"));
+  DetachKeys::Typed typed = keys.Filter("ls\n\x10");
+  EXPECT_EQ(typed.pass_on, "ls\n");
+  EXPECT_FALSE(typed.detached);
+  // It was no detaching: the held key is passed on.
+  EXPECT_EQ(keys.Filter("x").pass_on, "\x10x");
+  EXPECT_EQ(keys.Filter("\x10\x10").pass_on, "\x10");
+  typed = keys.Filter("\x11more");
+  EXPECT_EQ(typed.pass_on, "");
+  EXPECT_TRUE(typed.detached);
+}
+
+TEST(DetachKeysTest, OtherKeysAndNone) {
+  ASSERT_OK_AND_ASSIGN(DetachKeys keys, DetachKeys::Parse("ctrl-],ctrl-@,q"));
+  EXPECT_TRUE(keys.Filter(std::string("a\x1d\0q", 4)).detached);
+  ASSERT_OK_AND_ASSIGN(keys, DetachKeys::Parse(""));
+  EXPECT_EQ(keys.Filter("\x10\x11").pass_on, "\x10\x11");
+  for (const char* bad : {"ctrl-", "ctrl-1", "ctrl-p,", "alt-x", "ctrl-pq"}) {
+    EXPECT_THAT(DetachKeys::Parse(bad), StatusIs(StatusCode::kInvalidArgument,
+                                                 HasSubstr("--detach-keys")))
+        << bad;
+  }
 }
 
 // --- Flags of networks ---

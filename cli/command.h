@@ -44,6 +44,8 @@ void AddGetCommand(CLI::App& app, Context& context);
 void AddDescribeCommand(CLI::App& app, Context& context);
 void AddLogsCommand(CLI::App& app, Context& context);
 void AddExecCommand(CLI::App& app, Context& context);
+void AddShellCommand(CLI::App& app, Context& context);
+void AddAttachCommand(CLI::App& app, Context& context);
 void AddLifecycleCommands(CLI::App& app,
                           Context& context);  // start stop delete
 void AddNetworkCommand(CLI::App& app, Context& context);

@@ -1,5 +1,5 @@
 // davitctl: a kubectl-like client of davitd. Exit codes: 0, the command's own
-// for exec, 1 for errors, 2 for a wrong command line.
+// for exec and shell, 1 for errors, 2 for a wrong command line.
 #include <stdlib.h>
 
 #include <iostream>
@@ -18,6 +18,8 @@ void AddCommands(CLI::App& app, Context& context) {
   AddDescribeCommand(app, context);
   AddLogsCommand(app, context);
   AddExecCommand(app, context);
+  AddShellCommand(app, context);
+  AddAttachCommand(app, context);
   AddLifecycleCommands(app, context);
   AddPortForwardCommand(app, context);
   AddImageCommand(app, context);

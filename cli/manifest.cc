@@ -159,10 +159,33 @@ absl::Status CheckKind(const Json& json) {
   return absl::OkStatus();
 }
 
+// A quantity may be written as a number: "cpu: 2". The API has text.
+void QuoteQuantities(Json& owner) {
+  if (!owner.is_object() || !owner.contains("resources")) return;
+  Json& resources = owner["resources"];
+  for (const char* kind : {"limits", "requests"}) {
+    if (!resources.is_object() || !resources.contains(kind)) continue;
+    if (!resources[kind].is_object()) continue;
+    for (Json& value : resources[kind]) {
+      if (value.is_number()) value = value.dump();
+    }
+  }
+}
+
+void QuoteAllQuantities(Json& pod) {
+  if (!pod.contains("spec")) return;
+  Json& spec = pod["spec"];
+  QuoteQuantities(spec);
+  if (!spec.is_object() || !spec.contains("containers")) return;
+  if (!spec["containers"].is_array()) return;
+  for (Json& container : spec["containers"]) QuoteQuantities(container);
+}
+
 absl::StatusOr<v1::Pod> PodFromJson(Json json) {
   if (!json.is_object()) return Invalid("", "a manifest must be a map");
   json.erase("status");  // what is, not what is wanted
   DropEmpty(json);
+  QuoteAllQuantities(json);
   for (const char* key : {"apiVersion", "kind"}) {
     if (json.contains(key) && !json[key].is_string()) {
       return WrongKind(key, "a string", json[key]);

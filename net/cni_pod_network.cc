@@ -94,6 +94,12 @@ class CniPodNetwork : public PodNetwork {
     return pins_.Create(pod_id);
   }
 
+  absl::StatusOr<std::string> AdoptNetns(const std::string& pod_id,
+                                         int netns) override {
+    RETURN_IF_ERROR(ValidateCniIdentifier("pod_id", pod_id));
+    return pins_.Adopt(pod_id, netns);
+  }
+
   absl::Status RemoveNetns(const std::string& pod_id) override {
     RETURN_IF_ERROR(ValidateCniIdentifier("pod_id", pod_id));
     RETURN_IF_ERROR(pins_.Remove(pod_id));

@@ -62,6 +62,11 @@ class FakePodNetwork : public PodNetwork {
   std::vector<InterfaceStatus> InterfacesOf(const std::string& pod_id) const;
 
   absl::StatusOr<std::string> CreateNetns(const std::string& pod_id) override;
+  // As CreateNetns: here a namespace is its pod's id.
+  absl::StatusOr<std::string> AdoptNetns(const std::string& pod_id,
+                                         int) override {
+    return CreateNetns(pod_id);
+  }
   absl::Status RemoveNetns(const std::string& pod_id) override;
   absl::StatusOr<std::vector<std::string>> ListNetns() override;
   absl::StatusOr<std::vector<InterfaceStatus>> Attach(

@@ -173,6 +173,12 @@ class PodNetwork {
   virtual absl::StatusOr<std::string> CreateNetns(
       const std::string& pod_id) = 0;
 
+  // The same with a namespace that the caller has made, for instance one that
+  // the pod's user namespace owns: `netns` is an nsfs file and stays the
+  // caller's.
+  virtual absl::StatusOr<std::string> AdoptNetns(const std::string& pod_id,
+                                                 int netns) = 0;
+
   // Unpins it. OK if it is not there.
   virtual absl::Status RemoveNetns(const std::string& pod_id) = 0;
 

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/pod/expansion.h"
+#include "agent/pod/resources.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit {
@@ -165,6 +166,7 @@ absl::StatusOr<AppPlan> PlanApp(const PodSpec& pod, size_t index,
   }
   plan.spec.stop_grace = pod.termination_grace;
   plan.spec.restart = pod.restart_policy;
+  plan.spec.limits = LimitsOfApp(container.resources);
   plan.user = MergeUser(container.security, image.config.user);
   ApplySecurity(container.security, plan);
   return plan;

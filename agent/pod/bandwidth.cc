@@ -58,7 +58,7 @@ absl::Status ReadLimit(const std::map<std::string, std::string>& annotations,
 
 }  // namespace
 
-absl::StatusOr<uint64_t> ParseQuantity(absl::string_view text) {
+absl::StatusOr<uint64_t> ParseQuantity(absl::string_view text, int parts) {
   absl::string_view number = text;
   double factor = 1;
   for (const auto& [suffix, value] : kSuffixes) {
@@ -74,7 +74,10 @@ absl::StatusOr<uint64_t> ParseQuantity(absl::string_view text) {
       });
   double value = 0;
   if (!plain || !absl::SimpleAtod(number, &value)) return NoQuantity(text);
-  value = std::ceil(value * factor);
+  value *= factor * parts;
+  // 0.29 * 1000 is not quite 290.
+  double nearest = std::round(value);
+  value = std::abs(value - nearest) < 1e-6 ? nearest : std::ceil(value);
   if (value < 0 || value >= 9223372036854775808.0) return NoQuantity(text);
   return static_cast<uint64_t>(value);
 }

@@ -17,8 +17,9 @@ inline constexpr char kIngressBandwidth[] = "kubernetes.io/ingress-bandwidth";
 inline constexpr char kEgressBandwidth[] = "kubernetes.io/egress-bandwidth";
 
 // A quantity of Kubernetes as a whole number, rounded up: "10M", "1Gi", "1.5k",
-// "1e6", "500m". InvalidArgument if it is none, is negative, or is beyond 2^63.
-absl::StatusOr<uint64_t> ParseQuantity(absl::string_view text);
+// "1e6", "500m"; in units of 1 / `parts`. InvalidArgument if it is none, is
+// negative, or is beyond 2^63.
+absl::StatusOr<uint64_t> ParseQuantity(absl::string_view text, int parts = 1);
 
 // The limits that the annotations ask for; 0 for those that they do not name.
 // Rates must be from 1k to 1P bits per second, as in Kubernetes. The burst,

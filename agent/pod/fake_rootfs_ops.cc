@@ -53,7 +53,8 @@ absl::StatusOr<std::vector<std::string>> FakeRootfsOps::ListMountsBelow(
 }
 
 absl::Status FakeRootfsOps::MakeMountPoint(const std::string& root,
-                                           const std::string&) {
+                                           const std::string&,
+                                           const PodUserns&) {
   absl::MutexLock lock(&mutex_);
   for (const OverlaySpec& mount : mounts_) {
     if (mount.target == root) return absl::OkStatus();

@@ -20,8 +20,8 @@ class FakeRootfsOps : public RootfsOps {
   absl::Status UnmountTree(const std::string& directory) override;
   absl::StatusOr<std::vector<std::string>> ListMountsBelow(
       const std::string& directory) override;
-  absl::Status MakeMountPoint(const std::string& root,
-                              const std::string& path) override;
+  absl::Status MakeMountPoint(const std::string& root, const std::string& path,
+                              const PodUserns& userns) override;
   absl::StatusOr<std::string> ResolveCommand(
       const std::string& root, const std::string& command,
       const std::string& path_variable,

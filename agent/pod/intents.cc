@@ -29,6 +29,8 @@ absl::Status UndoBoot(PodContext& context, LivePod& pod) {
 
 absl::Status UndoDeed(PodContext& context, LivePod& pod, IntentKind kind) {
   switch (kind) {
+    case IntentKind::kUserns:
+      return context.deps.userns->Remove(pod.paths().runtime_dir);
     case IntentKind::kOverlay:
       return context.deps.rootfs->UnmountTree(pod.paths().rootfs);
     case IntentKind::kNetns:
@@ -49,6 +51,9 @@ void Forget(IntentKind kind, Pod& pod) {
   std::erase_if(pod.intents,
                 [kind](const Intent& intent) { return intent.kind == kind; });
   switch (kind) {
+    case IntentKind::kUserns:
+      pod.status.userns = {};
+      break;
     case IntentKind::kOverlay:
       break;
     case IntentKind::kNetns:

@@ -41,6 +41,10 @@ bool UsesHostNetwork(const PodSpec& spec) {
          (spec.networks.size() == 1 && spec.networks[0] == "host");
 }
 
+bool HasOwnUsers(const PodSpec& spec) {
+  return !spec.host_users.value_or(true);
+}
+
 std::vector<HostPort> HostPorts(const PodSpec& spec) {
   bool host = UsesHostNetwork(spec);
   std::vector<HostPort> ports;
@@ -103,6 +107,8 @@ const char* PodStateName(PodState state) {
 
 const char* IntentKindName(IntentKind kind) {
   switch (kind) {
+    case IntentKind::kUserns:
+      return "userns";
     case IntentKind::kOverlay:
       return "overlay";
     case IntentKind::kNetns:

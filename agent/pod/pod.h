@@ -12,6 +12,7 @@
 #include "net/pod_network.h"
 #include "runtime/app/app.h"
 #include "runtime/boot/launcher.h"
+#include "runtime/userns/userns.h"
 
 // Pods as the agent thinks of them: plain values. Field meanings, units and
 // defaults are those of proto/davit/v1/pod.proto; agent/rpc/convert.h is the
@@ -41,6 +42,12 @@ struct SecurityContext {
   bool operator==(const SecurityContext&) const = default;
 };
 
+// By name: "cpu", "memory". See resources.h.
+struct ResourceRequirements {
+  std::map<std::string, std::string> limits, requests;
+  bool operator==(const ResourceRequirements&) const = default;
+};
+
 struct ContainerSpec {
   std::string name, image;
   std::vector<std::string> command, args;
@@ -48,6 +55,7 @@ struct ContainerSpec {
   std::vector<EnvVar> env;
   std::vector<ContainerPort> ports;
   SecurityContext security;
+  ResourceRequirements resources;
   bool operator==(const ContainerSpec&) const = default;
 };
 
@@ -84,6 +92,10 @@ struct PodSpec {
   DnsConfig dns;
   std::vector<HostAlias> host_aliases;
   std::string root_image;  // empty: the agent's stage1
+  // False: in a user namespace. Unset only before the border has filled in the
+  // agent's default, and in records of agents that did not know it: true.
+  std::optional<bool> host_users;
+  ResourceRequirements resources;
   // At most one of the two is not empty; both empty: {"default"}.
   std::vector<std::string> networks;
   std::vector<NetworkAttachment> attachments;
@@ -116,7 +128,7 @@ struct StartPhase {
 
 // A side effect on the host that exists or may exist. Written to the record
 // before the deed and taken off it after the undo.
-enum class IntentKind { kOverlay, kNetns, kNetwork, kBoot };
+enum class IntentKind { kUserns, kOverlay, kNetns, kNetwork, kBoot };
 
 struct Intent {
   IntentKind kind;
@@ -144,6 +156,7 @@ struct PodStatus {
   std::vector<AppState> apps;
   std::vector<StartPhase> start_phases;
   ProcessIdentity init;
+  PodUserns userns;  // empty path: the host's users, or it does not run
   std::string netns_path;
   std::vector<std::string> cgroups;
   std::string system_state;
@@ -163,6 +176,9 @@ struct Pod {
 // True if the pod has the node's own network: host_network, or the one network
 // "host".
 bool UsesHostNetwork(const PodSpec& spec);
+
+// True if the pod has a user namespace of its own.
+bool HasOwnUsers(const PodSpec& spec);
 
 // All containers' ports that have a host port; with the host's network all
 // ports, as they are the node's.

@@ -15,6 +15,7 @@
 #include "agent/pod/pod_paths.h"
 #include "agent/pod/pod_table.h"
 #include "agent/pod/rootfs_ops.h"
+#include "agent/pod/userns_ops.h"
 #include "agent/pod/worker_pool.h"
 #include "agent/store/pod_store.h"
 #include "net/pod_network.h"
@@ -62,6 +63,7 @@ struct PodManagerDeps {
   PodNetwork* network = nullptr;
   Launcher* launcher = nullptr;
   PodApps* apps = nullptr;
+  UsernsOps* userns = nullptr;
   // DialLoopback of net/netns/dial.h, LogsAreComplete of
   // runtime/app/log_streams.h, and the node's address now (empty: none).
   std::function<absl::StatusOr<UniqueFd>(const std::string& netns_path,

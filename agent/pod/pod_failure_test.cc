@@ -38,6 +38,7 @@ struct FailureCase {
   const char* op;
   bool after;  // the deed is done, and then reported as failed
   std::vector<std::string> undo;
+  bool own_users = false;
 };
 
 void PrintTo(const FailureCase& c, std::ostream* os) {
@@ -48,7 +49,9 @@ class StartFailureTest : public PodFailureTest,
                          public ::testing::WithParamInterface<FailureCase> {};
 
 TEST_P(StartFailureTest, LeavesNothingAndUndoesBackwards) {
-  ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.host_users = !GetParam().own_users;
+  ASSERT_THAT(manager().Create(spec), IsOk());
   auto fail = [] { return absl::InternalError("broken"); };
   if (GetParam().after) {
     world_.journal.After(GetParam().op, fail);
@@ -94,10 +97,18 @@ INSTANTIATE_TEST_SUITE_P(
         FailureCase{"start_apps",
                     false,
                     {"stop 0", "destroy", "detach", "rm_netns", "unmount"}},
-        FailureCase{"watch",
-                    true,
-                    {"unwatch", "stop 0", "destroy", "detach", "rm_netns",
-                     "unmount"}}));
+        FailureCase{
+            "watch",
+            true,
+            {"unwatch", "stop 0", "destroy", "detach", "rm_netns", "unmount"}},
+        FailureCase{"userns", false, {}, true},
+        FailureCase{"userns", true, {"rm_userns"}, true},
+        FailureCase{"overlay", false, {"unmount", "rm_userns"}, true},
+        FailureCase{"netns", false, {"rm_netns", "unmount", "rm_userns"}, true},
+        FailureCase{"boot",
+                    false,
+                    {"destroy", "detach", "rm_netns", "unmount", "rm_userns"},
+                    true}));
 
 TEST_F(PodFailureTest, FailedRunRemovesThePod) {
   world_.journal.Fail("attach", absl::DeadlineExceededError("plugin hung"));

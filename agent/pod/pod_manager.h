@@ -103,6 +103,10 @@ class PodManager {
   virtual absl::StatusOr<std::unique_ptr<ExecSession>> Exec(
       const std::string& pod, ExecRequest request) = 0;
 
+  // The console of the pod's PID 1 (PodProcess::AttachConsole).
+  virtual absl::StatusOr<std::unique_ptr<ExecSession>> Attach(
+      const std::string& pod, bool typing) = 0;
+
   // Runs CHECK of each network of a running pod, in order. FailedPrecondition
   // if it does not run.
   virtual absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(

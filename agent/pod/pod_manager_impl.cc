@@ -104,6 +104,8 @@ class PodManagerImpl : public PodManager {
   bool LogEnded(const std::string& pod, const std::string& app) override;
   absl::StatusOr<std::unique_ptr<ExecSession>> Exec(
       const std::string& pod, ExecRequest request) override;
+  absl::StatusOr<std::unique_ptr<ExecSession>> Attach(const std::string& pod,
+                                                      bool typing) override;
   absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(
       const std::string& pod) override;
   absl::StatusOr<UniqueFd> Dial(const std::string& pod, uint16_t port) override;
@@ -350,9 +352,19 @@ absl::StatusOr<std::unique_ptr<ExecSession>> PodManagerImpl::Exec(
     const std::string& reference, ExecRequest request) {
   DAVIT_ENTER_GATE();
   ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
-  ASSIGN_OR_RETURN(request.app, ChooseApp(*pod, request.app));
+  if (request.login_user.empty()) {
+    ASSIGN_OR_RETURN(request.app, ChooseApp(*pod, request.app));
+  }
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process, RunningProcess(*pod));
   return context_.deps.apps->Exec({pod->id(), process->init()}, request);
+}
+
+absl::StatusOr<std::unique_ptr<ExecSession>> PodManagerImpl::Attach(
+    const std::string& reference, bool typing) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process, RunningProcess(*pod));
+  return process->AttachConsole(typing);
 }
 
 absl::StatusOr<std::vector<NetworkCheck>> PodManagerImpl::CheckNetworks(

@@ -378,6 +378,9 @@ TEST_F(PodManagerTest, LogsExecAndUsage) {
                        HasSubstr("pod \"web\" is not running: it is Created")));
   EXPECT_THAT(manager().Exec("web", {.app = "app0"}),
               StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(manager().Attach("web", false),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("is not running")));
   ASSERT_OK_AND_ASSIGN(pod, manager().Start("web"));
   EXPECT_FALSE(manager().LogEnded("web", "app0"));
   EXPECT_EQ(manager().Usage("web")->tasks, 3);
@@ -393,6 +396,16 @@ TEST_F(PodManagerTest, LogsExecAndUsage) {
               StatusIs(absl::StatusCode::kUnimplemented));
   EXPECT_THAT(world_.journal.lines(),
               Contains(absl::StrCat("exec app0 ", pod.status.init.pid)));
+  // A login is in the pod itself.
+  EXPECT_THAT(manager().Exec("web", {.login_user = "root"}),
+              StatusIs(absl::StatusCode::kUnimplemented));
+  EXPECT_THAT(world_.journal.lines(),
+              Contains(absl::StrCat("exec  ", pod.status.init.pid)));
+  EXPECT_THAT(manager().Attach("web", true),
+              StatusIs(absl::StatusCode::kUnimplemented));
+  EXPECT_THAT(world_.journal.lines(), Contains("attach_console typing"));
+  EXPECT_THAT(manager().Attach("nope", true),
+              StatusIs(absl::StatusCode::kNotFound));
   EXPECT_TRUE(manager().LogEnded("nope", "app0"));
 }
 

@@ -3,49 +3,21 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/unique_fd.h"
+#include "runtime/userns/file_owner.h"
 
 namespace davit {
 namespace {
 
-class RealRootfsOps : public RootfsOps {
- public:
-  absl::Status MountOverlay(const OverlaySpec& spec) override {
-    return davit::MountOverlay(spec);
-  }
-
-  absl::Status UnmountTree(const std::string& directory) override {
-    return davit::UnmountTree(directory);
-  }
-
-  absl::StatusOr<std::vector<std::string>> ListMountsBelow(
-      const std::string& directory) override {
-    return davit::ListMountsBelow(directory);
-  }
-
-  absl::Status MakeMountPoint(const std::string& root,
-                              const std::string& path) override;
-
-  absl::StatusOr<std::string> ResolveCommand(
-      const std::string& root, const std::string& command,
-      const std::string& path_variable,
-      const std::string& working_dir) override {
-    return davit::ResolveCommand(root, command, path_variable, working_dir);
-  }
-
-  absl::StatusOr<ResolvedUser> ResolveUser(const std::string& root,
-                                           const std::string& user) override {
-    return davit::ResolveUser(root, user);
-  }
-};
-
-absl::Status RealRootfsOps::MakeMountPoint(const std::string& root,
-                                           const std::string& path) {
+absl::Status MakeDirectoriesBelow(const std::string& root,
+                                  const std::string& path) {
   UniqueFd dir(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return ErrnoError("open(%s, O_DIRECTORY)", root);
   std::string reached = root;
@@ -65,6 +37,55 @@ absl::Status RealRootfsOps::MakeMountPoint(const std::string& root,
     dir = std::move(next);
   }
   return absl::OkStatus();
+}
+
+class RealRootfsOps : public RootfsOps {
+ public:
+  absl::Status MountOverlay(const OverlaySpec& spec) override {
+    return davit::MountOverlay(spec);
+  }
+
+  absl::Status UnmountTree(const std::string& directory) override {
+    return davit::UnmountTree(directory);
+  }
+
+  absl::StatusOr<std::vector<std::string>> ListMountsBelow(
+      const std::string& directory) override {
+    return davit::ListMountsBelow(directory);
+  }
+
+  absl::Status MakeMountPoint(const std::string& root, const std::string& path,
+                              const PodUserns& userns) override;
+
+  absl::StatusOr<std::string> ResolveCommand(
+      const std::string& root, const std::string& command,
+      const std::string& path_variable,
+      const std::string& working_dir) override {
+    return davit::ResolveCommand(root, command, path_variable, working_dir);
+  }
+
+  absl::StatusOr<ResolvedUser> ResolveUser(const std::string& root,
+                                           const std::string& user) override {
+    return davit::ResolveUser(root, user);
+  }
+};
+
+absl::Status RealRootfsOps::MakeMountPoint(const std::string& root,
+                                           const std::string& path,
+                                           const PodUserns& userns) {
+  if (userns.path.empty()) return MakeDirectoriesBelow(root, path);
+  // Whom files belong to is a thread's: one of its own, which takes it along.
+  absl::Status status;
+  try {
+    std::thread([&] {
+      status = CreateFilesAs(userns.base, userns.base);
+      if (status.ok()) status = MakeDirectoriesBelow(root, path);
+    }).join();
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("std::thread: ", error.what()));
+  }
+  return status;
 }
 
 }  // namespace

@@ -35,14 +35,16 @@ class MakeMountPointTest : public ::testing::Test {
 };
 
 TEST_F(MakeMountPointTest, MakesWhatIsMissing) {
-  EXPECT_THAT(ops_->MakeMountPoint(root_, "/opt/stage2/web/rootfs"), IsOk());
+  EXPECT_THAT(ops_->MakeMountPoint(root_, "/opt/stage2/web/rootfs", {}),
+              IsOk());
   EXPECT_TRUE(IsDirectory(root_ + "/opt/stage2/web/rootfs"));
-  EXPECT_THAT(ops_->MakeMountPoint(root_, "/opt/stage2/web/rootfs"), IsOk());
+  EXPECT_THAT(ops_->MakeMountPoint(root_, "/opt/stage2/web/rootfs", {}),
+              IsOk());
 }
 
 TEST_F(MakeMountPointTest, FollowsNoSymlinkAtAnyPart) {
   ASSERT_EQ(symlink(outside_.c_str(), (root_ + "/opt").c_str()), 0);
-  EXPECT_THAT(ops_->MakeMountPoint(root_, "/opt/stage2"),
+  EXPECT_THAT(ops_->MakeMountPoint(root_, "/opt/stage2", {}),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("/root/opt is not a directory")));
   EXPECT_FALSE(PathExists(outside_ + "/stage2"));
@@ -50,19 +52,19 @@ TEST_F(MakeMountPointTest, FollowsNoSymlinkAtAnyPart) {
   ASSERT_THAT(MakeDirectories(root_ + "/srv"), IsOk());
   ASSERT_EQ(symlink("../../outside", (root_ + "/srv/last").c_str()), 0);
   EXPECT_THAT(
-      ops_->MakeMountPoint(root_, "/srv/last"),
+      ops_->MakeMountPoint(root_, "/srv/last", {}),
       StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/srv/last")));
 }
 
 TEST_F(MakeMountPointTest, FileInTheWay) {
   ASSERT_THAT(WriteFileAtomic(root_ + "/opt", "x"), IsOk());
-  EXPECT_THAT(ops_->MakeMountPoint(root_, "/opt/stage2"),
+  EXPECT_THAT(ops_->MakeMountPoint(root_, "/opt/stage2", {}),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("/root/opt is not a directory")));
 }
 
 TEST_F(MakeMountPointTest, MissingRoot) {
-  EXPECT_THAT(ops_->MakeMountPoint(dir_ / "none", "/opt"),
+  EXPECT_THAT(ops_->MakeMountPoint(dir_ / "none", "/opt", {}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
 }
 

@@ -123,8 +123,11 @@ void Reconciler::RemoveFiles(const std::string& id) {
            [&] { return context_.deps.rootfs->UnmountTree(paths.dir); });
   }
   if (PathExists(paths.runtime_dir)) {
-    Remove("runtime directory", paths.runtime_dir,
-           [&] { return RemoveTree(paths.runtime_dir); });
+    Remove("runtime directory", paths.runtime_dir, [&]() -> absl::Status {
+      // A mount in it: before the rest.
+      RETURN_IF_ERROR(context_.deps.userns->Remove(paths.runtime_dir));
+      return RemoveTree(paths.runtime_dir);
+    });
   }
   if (PathExists(paths.dir)) {
     Remove("pod directory", paths.dir,

@@ -49,6 +49,32 @@ class RecoverTest : public ::testing::Test {
   }
 };
 
+TEST_F(RecoverTest, UserNamespacesSurviveOrGoWithTheirPod) {
+  PodSpec spec = FakeWorld::Spec("web");
+  spec.host_users = false;
+  ASSERT_OK_AND_ASSIGN(Pod before, manager().Run(spec));
+  EXPECT_EQ(before.status.userns.path, RuntimeDir(before.id) + "/userns");
+  EXPECT_EQ(KillAndRecover().adopted, 1);
+  EXPECT_EQ(manager().Get("web")->status.userns, before.status.userns);
+  ASSERT_OK_AND_ASSIGN(Pod stopped, manager().Stop("web", kNow));
+  EXPECT_EQ(stopped.status.userns, PodUserns());
+  EXPECT_THAT(world_.userns.pins(), IsEmpty());
+
+  world_.journal.After("boot", [this] { return world_.journal.Kill(); });
+  EXPECT_FALSE(manager().Start("web").ok());
+  EXPECT_THAT(world_.userns.pins(), SizeIs(1));
+  EXPECT_EQ(KillAndRecover().rolled_back, 1);
+  EXPECT_THAT(world_.userns.pins(), IsEmpty());
+
+  // Of a pod that no record knows.
+  std::string stray = NewUuid();
+  ASSERT_THAT(MakeDirectories(RuntimeDir(stray)), IsOk());
+  ASSERT_THAT(world_.userns.Prepare(RuntimeDir(stray)), IsOk());
+  KillAndRecover();
+  EXPECT_THAT(world_.userns.pins(), IsEmpty());
+  EXPECT_FALSE(PathExists(RuntimeDir(stray)));
+}
+
 // --- Running pods ---
 
 TEST_F(RecoverTest, RunningPodsAreAdopted) {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "runtime/rootfs/rootfs.h"
+#include "runtime/userns/userns.h"
 
 namespace davit {
 
@@ -25,9 +26,11 @@ class RootfsOps {
   // Makes the directory `path` (absolute, as seen inside) below `root`, with
   // its parents, for use as a mount point. Follows no symlink: an image or a
   // pod's last run cannot lead a mount out of its root. FailedPrecondition
-  // names the first part that is something else than a directory.
+  // names the first part that is something else than a directory. What is made
+  // is the root's of `userns`.
   virtual absl::Status MakeMountPoint(const std::string& root,
-                                      const std::string& path) = 0;
+                                      const std::string& path,
+                                      const PodUserns& userns) = 0;
 
   virtual absl::StatusOr<std::string> ResolveCommand(
       const std::string& root, const std::string& command,

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "agent/pod/bandwidth.h"
 #include "agent/pod/etc_files.h"
+#include "agent/pod/resources.h"
 #include "net/netlink/stable_hash.h"
 
 namespace davit {
@@ -107,14 +108,15 @@ std::vector<NetworkAttachment> JoinedNetworks(const PodSpec& spec) {
   return joined;
 }
 
-OverlaySpec PlanRootOverlay(const PodPaths& paths, const ImageHold& image) {
-  return {image.lower_dirs(), paths.upper, paths.work, paths.rootfs};
+OverlaySpec PlanRootOverlay(const PodPaths& paths, const ImageHold& image,
+                            const PodUserns& userns) {
+  return {image.lower_dirs(), paths.upper, paths.work, paths.rootfs, userns};
 }
 
 OverlaySpec PlanAppOverlay(const PodPaths& paths, const std::string& app,
-                           const ImageHold& image) {
+                           const ImageHold& image, const PodUserns& userns) {
   return {image.lower_dirs(), paths.AppUpper(app), paths.AppWork(app),
-          paths.AppRoot(app)};
+          paths.AppRoot(app), userns};
 }
 
 PodNetworkRequest PlanNetwork(const Pod& pod, const std::string& netns_path) {
@@ -147,12 +149,14 @@ BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs) {
   request.rootfs = inputs.paths.rootfs;
   request.netns_path =
       UsesHostNetwork(pod.spec) ? inputs.node_netns : pod.status.netns_path;
+  request.userns = pod.status.userns;
   request.binds = {
       {inputs.paths.journal, "/var/log/journal", /*read_only=*/false},
       {inputs.app_launcher, kAppLauncherInPod, /*read_only=*/true},
   };
   request.journal_dir = inputs.paths.journal;
   request.files = PlanFiles(pod, inputs);
+  request.limits = PodLimits(pod.spec);
   request.runtime_dir = inputs.paths.runtime_dir;
   request.state_dir = inputs.paths.dir;
   request.ready_timeout = inputs.ready_timeout;

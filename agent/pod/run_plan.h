@@ -12,6 +12,7 @@
 #include "runtime/boot/launcher.h"
 #include "runtime/image/image_store.h"
 #include "runtime/rootfs/rootfs.h"
+#include "runtime/userns/userns.h"
 
 // What a start will do, as values: from a pod's spec and what the steps before
 // gave to the requests of the layers below. Pure. See app_plan.h for the apps.
@@ -28,12 +29,14 @@ std::vector<NetworkAttachment> JoinedNetworks(const PodSpec& spec);
 // into an interface's 15 bytes is cut and ends in a hash of the whole.
 std::string SystemdHostName(const std::string& pod_name);
 
-// The pod's root at <pod>/rootfs, writable in <pod>/upper.
-OverlaySpec PlanRootOverlay(const PodPaths& paths, const ImageHold& image);
+// The pod's root at <pod>/rootfs, writable in <pod>/upper; seen through
+// `userns`, if it has a path.
+OverlaySpec PlanRootOverlay(const PodPaths& paths, const ImageHold& image,
+                            const PodUserns& userns);
 
 // An app's root at AppRootInPod in the pod's root.
 OverlaySpec PlanAppOverlay(const PodPaths& paths, const std::string& app,
-                           const ImageHold& image);
+                           const ImageHold& image, const PodUserns& userns);
 
 // The networks in order of JoinedNetworks; port maps and bandwidth go to the
 // first. Needs nothing but the spec, id and `netns_path`, so that the DEL of a
@@ -52,7 +55,7 @@ struct BootInputs {
 // What the pod's resolv.conf says; `pod.status` has its interfaces.
 DnsConfig PlanDns(const Pod& pod, const std::string& node_resolv_conf);
 
-// `pod.status` has its interfaces and netns already.
+// `pod.status` has its interfaces, user and network namespaces already.
 BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs);
 
 }  // namespace davit

@@ -265,14 +265,16 @@ const AgentPaths kPaths = {"/var/lib/davit", "/run/davit"};
 
 TEST(OverlayTest, RootAndApps) {
   PodPaths paths = kPaths.ForPod("id");
-  OverlaySpec root = PlanRootOverlay(paths, FakeHold());
+  OverlaySpec root = PlanRootOverlay(paths, FakeHold(), {});
   EXPECT_THAT(root.lower_dirs, ElementsAre("/l/top", "/l/bottom"));
   EXPECT_EQ(root.upper_dir, "/var/lib/davit/pods/id/upper");
   EXPECT_EQ(root.work_dir, "/var/lib/davit/pods/id/work");
   EXPECT_EQ(root.target, "/var/lib/davit/pods/id/rootfs");
-  OverlaySpec app = PlanAppOverlay(paths, "web", FakeHold());
+  OverlaySpec app = PlanAppOverlay(paths, "web", FakeHold(), {"/u", 65536});
   EXPECT_EQ(app.upper_dir, "/var/lib/davit/pods/id/apps/web/upper");
   EXPECT_EQ(app.work_dir, "/var/lib/davit/pods/id/apps/web/work");
+  EXPECT_EQ(root.userns.path, "");
+  EXPECT_EQ(app.userns, (PodUserns{"/u", 65536}));
   EXPECT_EQ(app.target, "/var/lib/davit/pods/id/rootfs/opt/stage2/web/rootfs");
 }
 
@@ -342,6 +344,13 @@ TEST(BootTest, Files) {
             "nameserver 10.0.0.1\n");
   ASSERT_NE(FindFile(request, "/run/systemd/journal/flushed"), nullptr);
   EXPECT_NE(FindFile(request, "/run/systemd/system/app-web.service"), nullptr);
+}
+
+TEST(BootTest, UserNamespace) {
+  Pod pod = BootablePod();
+  EXPECT_EQ(PlanBoot(pod, Inputs()).userns.path, "");
+  pod.status.userns = {"/run/davit/pods/id/userns", 1 << 20};
+  EXPECT_EQ(PlanBoot(pod, Inputs()).userns, pod.status.userns);
 }
 
 TEST(BootTest, HostNetworkKeepsTheNodesResolver) {

@@ -60,6 +60,9 @@ class PodStarter {
   // Table of contents.
   absl::Status RunSteps() {
     RETURN_IF_ERROR(Step("image", &PodStarter::TakeImages));
+    if (HasOwnUsers(spec_)) {
+      RETURN_IF_ERROR(Step("userns", &PodStarter::MakeUserns));
+    }
     RETURN_IF_ERROR(Step("overlay", &PodStarter::MountRoots));
     if (!UsesHostNetwork(spec_)) {
       RETURN_IF_ERROR(Step("netns", &PodStarter::MakeNetns));
@@ -77,9 +80,11 @@ class PodStarter {
   absl::Status Check();
   void Begin();
   absl::Status TakeImages();
+  absl::Status MakeUserns();
   absl::Status MountRoots();
   absl::Status MountApp(size_t index);
   absl::StatusOr<AppSpec> LookUpApp(const AppPlan& plan);
+  absl::StatusOr<std::string> PinNetns();
   absl::Status MakeNetns();
   absl::Status AttachNetworks();
   absl::Status Boot();
@@ -103,6 +108,7 @@ class PodStarter {
   const std::shared_ptr<LivePod> pod_;
   const PodSpec spec_;
   std::vector<AppSpec> apps_;
+  PodUserns userns_;  // empty path: the host's users
   Rollback rollback_;
 };
 
@@ -186,11 +192,21 @@ absl::Status PodStarter::TakeImages() {
   return absl::OkStatus();
 }
 
+absl::Status PodStarter::MakeUserns() {
+  RETURN_IF_ERROR(Intend(IntentKind::kUserns));
+  const std::string& directory = pod_->paths().runtime_dir;
+  RETURN_IF_ERROR(MakeDirectories(directory, 0700));
+  ASSIGN_OR_RETURN(userns_, context_.deps.userns->Prepare(directory),
+                   "make user namespace");
+  pod_->UpdateQuietly([&](Pod& pod) { pod.status.userns = userns_; });
+  return absl::OkStatus();
+}
+
 absl::Status PodStarter::MountRoots() {
   pod_->operation.AssertHeld();
   RETURN_IF_ERROR(Intend(IntentKind::kOverlay));
-  RETURN_IF_ERROR(context_.deps.rootfs->MountOverlay(
-                      PlanRootOverlay(pod_->paths(), *pod_->images.root)),
+  RETURN_IF_ERROR(context_.deps.rootfs->MountOverlay(PlanRootOverlay(
+                      pod_->paths(), *pod_->images.root, userns_)),
                   "mount root");
   for (size_t i = 0; i < spec_.containers.size(); ++i) {
     RETURN_IF_ERROR(MountApp(i),
@@ -204,10 +220,10 @@ absl::Status PodStarter::MountApp(size_t index) {
   const std::string& name = spec_.containers[index].name;
   const ImageHold& image = *pod_->images.apps[index];
   ASSIGN_OR_RETURN(AppPlan plan, PlanApp(spec_, index, image.image()));
-  RETURN_IF_ERROR(context_.deps.rootfs->MakeMountPoint(pod_->paths().rootfs,
-                                                       AppRootInPod(name)));
+  RETURN_IF_ERROR(context_.deps.rootfs->MakeMountPoint(
+      pod_->paths().rootfs, AppRootInPod(name), userns_));
   RETURN_IF_ERROR(context_.deps.rootfs->MountOverlay(
-      PlanAppOverlay(pod_->paths(), name, image)));
+      PlanAppOverlay(pod_->paths(), name, image, userns_)));
   ASSIGN_OR_RETURN(AppSpec app, LookUpApp(plan));
   apps_.push_back(std::move(app));
   return absl::OkStatus();
@@ -224,11 +240,17 @@ absl::StatusOr<AppSpec> PodStarter::LookUpApp(const AppPlan& plan) {
   return ResolveApp(plan, *command, *user);
 }
 
+// Its root configures the network only if the namespace is its own.
+absl::StatusOr<std::string> PodStarter::PinNetns() {
+  PodNetwork& network = *context_.deps.network;
+  if (userns_.path.empty()) return network.CreateNetns(pod_->id());
+  ASSIGN_OR_RETURN(UniqueFd netns, context_.deps.userns->CreateNetns(userns_));
+  return network.AdoptNetns(pod_->id(), netns.get());
+}
+
 absl::Status PodStarter::MakeNetns() {
   RETURN_IF_ERROR(Intend(IntentKind::kNetns));
-  ASSIGN_OR_RETURN(std::string path,
-                   context_.deps.network->CreateNetns(pod_->id()),
-                   "create netns");
+  ASSIGN_OR_RETURN(std::string path, PinNetns(), "create netns");
   pod_->UpdateQuietly([&](Pod& pod) { pod.status.netns_path = path; });
   return absl::OkStatus();
 }

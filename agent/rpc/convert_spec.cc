@@ -50,6 +50,17 @@ void SecurityToProto(const SecurityContext& from, v1::Container* container) {
   SetStrings(from.drop_capabilities, capabilities->mutable_drop());
 }
 
+void ResourcesToProto(const ResourceRequirements& from,
+                      v1::ResourceRequirements* to) {
+  to->mutable_limits()->insert(from.limits.begin(), from.limits.end());
+  to->mutable_requests()->insert(from.requests.begin(), from.requests.end());
+}
+
+ResourceRequirements ResourcesFromProto(const v1::ResourceRequirements& from) {
+  return {{from.limits().begin(), from.limits().end()},
+          {from.requests().begin(), from.requests().end()}};
+}
+
 void ContainerToProto(const ContainerSpec& from, v1::Container* to) {
   to->set_name(from.name);
   to->set_image(from.image);
@@ -70,6 +81,9 @@ void ContainerToProto(const ContainerSpec& from, v1::Container* to) {
     out->set_host_ip(port.host_ip);
   }
   SecurityToProto(from.security, to);
+  if (!(from.resources == ResourceRequirements())) {
+    ResourcesToProto(from.resources, to->mutable_resources());
+  }
 }
 
 void AttachmentToProto(const NetworkAttachment& from,
@@ -164,6 +178,7 @@ absl::StatusOr<ContainerSpec> ContainerFromProto(const v1::Container& from) {
          port.host_port(), port.host_ip()});
   }
   to.security = SecurityFromProto(from.security_context());
+  to.resources = ResourcesFromProto(from.resources());
   return to;
 }
 
@@ -237,6 +252,8 @@ absl::Status SpecFromProto(const v1::PodSpec& from, PodSpec& to) {
         absl::Seconds(from.termination_grace_period_seconds());
   }
   to.root_image = from.root_image();
+  if (from.has_host_users()) to.host_users = from.host_users();
+  to.resources = ResourcesFromProto(from.resources());
   return NetworksFromProto(from, to);
 }
 
@@ -282,6 +299,10 @@ void SpecToProto(const PodSpec& from, v1::PodSpec* to) {
       absl::ToInt64Seconds(from.termination_grace));
   NetworksToProto(from, to);
   to->set_root_image(from.root_image);
+  if (from.host_users) to->set_host_users(*from.host_users);
+  if (!(from.resources == ResourceRequirements())) {
+    ResourcesToProto(from.resources, to->mutable_resources());
+  }
 }
 
 absl::StatusOr<PodSpec> PodSpecFromProto(const v1::Pod& pod) {

@@ -301,6 +301,12 @@ void StatusToProto(const Pod& pod, v1::PodStatus* to) {
   to->set_netns(from.netns_path);
   SetStrings(from.cgroups, to->mutable_cgroups());
   to->set_system_state(from.system_state);
+  if (!from.userns.path.empty()) {
+    v1::PodUserNamespace* out = to->mutable_user_namespace();
+    out->set_path(from.userns.path);
+    out->set_host_id(from.userns.base);
+    out->set_size(kUsernsIds);
+  }
   to->set_root_image_id(pod.root_image_id);
   for (const Intent& intent : pod.intents) {
     if (intent.error.empty()) continue;
@@ -336,6 +342,7 @@ absl::Status StatusFromProto(const v1::PodStatus& from, PodStatus& to) {
   to.netns_path = from.netns();
   to.cgroups = Strings(from.cgroups());
   to.system_state = from.system_state();
+  to.userns = {from.user_namespace().path(), from.user_namespace().host_id()};
   return absl::OkStatus();
 }
 

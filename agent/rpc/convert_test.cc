@@ -45,6 +45,7 @@ ContainerSpec FullContainer() {
   security.privileged = true;
   security.add_capabilities = {"NET_ADMIN"};
   security.drop_capabilities = {"ALL"};
+  container.resources = {{{"memory", "64Mi"}}, {{"cpu", "1"}}};
   return container;
 }
 
@@ -100,6 +101,8 @@ PodSpec FullSpec() {
   spec.dns_policy = DnsPolicy::kNone;
   spec.dns.domain = "corp.example";
   spec.subdomain = "shop";
+  spec.host_users = false;
+  spec.resources = {{{"cpu", "2"}, {"memory", "1Gi"}}, {{"cpu", "500m"}}};
   spec.host_aliases = {{"192.0.2.9", {"db", "db.example"}}};
   spec.attachments = {{.name = "a",
                        .interface = "front",
@@ -156,6 +159,7 @@ PodStatus FullStatus() {
   status.start_phases = {{"image", absl::Milliseconds(1)},
                          {"ready", absl::Seconds(2) + absl::Nanoseconds(5)}};
   status.init.pid = 4711;
+  status.userns = {"/run/davit/pods/x/userns", 1 << 20};
   status.netns_path = "/var/run/netns/cni-x";
   status.cgroups = {"/sys/fs/cgroup/davit/x", "/sys/fs/cgroup/memory/x"};
   status.system_state = "degraded";

@@ -34,15 +34,31 @@ ExecInput::Size SizeOf(const v1::ExecRequest::TerminalSize& size) {
           std::min<unsigned>(size.columns(), UINT16_MAX)};
 }
 
-absl::StatusOr<ExecRequest> RequestOf(const v1::ExecRequest::Start& start) {
-  if (start.pod().empty()) {
-    return absl::InvalidArgumentError("start.pod: is required");
+// Whose login it is, if it is one.
+absl::Status ReadShell(const v1::ExecRequest::Start& start,
+                       ExecRequest& request) {
+  if (!start.has_shell()) return absl::OkStatus();
+  if (!start.app().empty()) {
+    return absl::InvalidArgumentError(
+        "start.app: a shell is in the pod itself, not in an app");
   }
-  if (start.command().empty() || start.command(0).empty()) {
+  const std::string& user = start.shell().user();
+  if (absl::StrContains(user, '\0')) {
+    return absl::InvalidArgumentError(
+        "start.shell.user: must not contain a NUL byte");
+  }
+  request.login_user = user.empty() ? "root" : user;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ExecRequest> RequestOf(const v1::ExecRequest::Start& start) {
+  bool has_command = !start.command().empty();
+  if (has_command ? start.command(0).empty() : !start.has_shell()) {
     return absl::InvalidArgumentError("start.command: is required");
   }
   ExecRequest request;
   request.app = start.app();
+  RETURN_IF_ERROR(ReadShell(start, request));
   for (const std::string& argument : start.command()) {
     if (absl::StrContains(argument, '\0')) {
       return absl::InvalidArgumentError(
@@ -59,21 +75,80 @@ absl::StatusOr<ExecRequest> RequestOf(const v1::ExecRequest::Start& start) {
   return request;
 }
 
+// What Exec and Attach differ in.
+struct ExecCall {
+  using Request = v1::ExecRequest;
+  using Response = v1::ExecResponse;
+  using Order = ExecRequest;
+
+  static absl::StatusOr<Order> OrderOf(const Request::Start& start) {
+    return RequestOf(start);
+  }
+  static absl::StatusOr<std::unique_ptr<ExecSession>> Begin(
+      PodManager& manager, const std::string& pod, const Order& order) {
+    return manager.Exec(pod, order);
+  }
+  static std::string* Output(Response& response, bool is_stderr) {
+    return is_stderr ? response.mutable_stderr_data()
+                     : response.mutable_stdout_data();
+  }
+  // False if the last message says nothing of the end.
+  static bool SetEnd(Response& response, int code) {
+    response.set_exit_code(code);
+    return true;
+  }
+};
+
+struct AttachCall {
+  using Request = v1::AttachRequest;
+  using Response = v1::AttachResponse;
+  struct Order {
+    bool typing = false;
+    std::optional<ExecInput::Size> size;
+  };
+
+  static absl::StatusOr<Order> OrderOf(const Request::Start& start) {
+    Order order{.typing = start.stdin()};
+    if (start.has_size()) order.size = SizeOf(start.size());
+    return order;
+  }
+  static absl::StatusOr<std::unique_ptr<ExecSession>> Begin(
+      PodManager& manager, const std::string& pod, const Order& order) {
+    ASSIGN_OR_RETURN(std::unique_ptr<ExecSession> console,
+                     manager.Attach(pod, order.typing));
+    if (order.size) {
+      // What went wrong with the window's size hurts nobody.
+      console->Resize(order.size->rows, order.size->columns).IgnoreError();
+    }
+    return console;
+  }
+  static std::string* Output(Response& response, bool) {
+    return response.mutable_stdout_data();
+  }
+  static bool SetEnd(Response&, int) { return false; }
+};
+
 // Threads: gRPC calls the On… methods, `thread_` runs Serve() and, through the
 // pump, the methods of ExecClient. All that they share is under `mutex_`.
 // Starting an operation under the mutex is safe, as gRPC never runs a reaction
 // inside the call that starts its operation.
+template <typename Call>
 class ExecStream final
-    : public grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>,
+    : public grpc::ServerBidiReactor<typename Call::Request,
+                                     typename Call::Response>,
       private ExecClient {
  public:
+  using Request = typename Call::Request;
+  using Response = typename Call::Response;
+  using Order = typename Call::Order;
+
   explicit ExecStream(PodManager* manager)
       : manager_(*manager), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     absl::MutexLock lock(&mutex_);
     if (!wake_) {
       FinishWith(ErrnoError("eventfd()"));
     } else {
-      StartRead(&request_);
+      this->StartRead(&request_);
     }
   }
 
@@ -125,33 +200,36 @@ class ExecStream final
           absl::InvalidArgumentError("start: the first message must hold it"));
       return;
     }
-    absl::StatusOr<ExecRequest> request = RequestOf(request_.start());
-    if (!request.ok()) {
-      FinishWith(request.status());
+    if (request_.start().pod().empty()) {
+      FinishWith(absl::InvalidArgumentError("start.pod: is required"));
+      return;
+    }
+    absl::StatusOr<Order> order = Call::OrderOf(request_.start());
+    if (!order.ok()) {
+      FinishWith(order.status());
       return;
     }
     try {
-      thread_ =
-          std::thread([this, pod = request_.start().pod(),
-                       request = *std::move(request)] { Serve(pod, request); });
+      thread_ = std::thread([this, pod = request_.start().pod(),
+                             order = *std::move(order)] { Serve(pod, order); });
     } catch (const std::system_error& error) {
       FinishWith(absl::ResourceExhaustedError(
           absl::StrCat("start a thread: ", error.what())));
       return;
     }
     started_ = true;
-    StartRead(&request_);
+    this->StartRead(&request_);
   }
 
   void OnInput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     switch (request_.message_case()) {
-      case v1::ExecRequest::kStdinData:
+      case Request::kStdinData:
         input_.AddData(std::move(*request_.mutable_stdin_data()));
         break;
-      case v1::ExecRequest::kStdinEof:
+      case Request::kStdinEof:
         input_.AddEof();
         break;
-      case v1::ExecRequest::kResize:
+      case Request::kResize:
         input_.SetSize(SizeOf(request_.resize()));
         break;
       default:
@@ -161,7 +239,7 @@ class ExecStream final
         return;
     }
     reading_paused_ = !input_.has_room();
-    if (!reading_paused_) StartRead(&request_);
+    if (!reading_paused_) this->StartRead(&request_);
   }
 
   // A full counter is readable as well.
@@ -171,8 +249,8 @@ class ExecStream final
 
   // --- On our own thread ---
 
-  void Serve(const std::string& pod, const ExecRequest& request) {
-    absl::StatusOr<int> code = Execute(pod, request);
+  void Serve(const std::string& pod, const Order& order) {
+    absl::StatusOr<int> code = Execute(pod, order);
     absl::MutexLock lock(&mutex_);
     // A message may still be on its way when the client has gone.
     auto idle = [this]()
@@ -182,15 +260,18 @@ class ExecStream final
       FinishWith(code.status());
       return;
     }
-    response_.set_exit_code(*code);
+    if (!Call::SetEnd(response_, *code)) {
+      FinishWith(absl::OkStatus());
+      return;
+    }
     finished_ = true;
-    StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
+    this->StartWriteAndFinish(&response_, grpc::WriteOptions(),
+                              grpc::Status::OK);
   }
 
-  absl::StatusOr<int> Execute(const std::string& pod,
-                              const ExecRequest& request) {
+  absl::StatusOr<int> Execute(const std::string& pod, const Order& order) {
     ASSIGN_OR_RETURN(std::unique_ptr<ExecSession> session,
-                     manager_.Exec(pod, request));
+                     Call::Begin(manager_, pod, order));
     return PumpExec(*session, *this);
   }
 
@@ -218,11 +299,9 @@ class ExecStream final
 
   void Send(bool is_stderr, absl::string_view data) override {
     absl::MutexLock lock(&mutex_);
-    std::string* field = is_stderr ? response_.mutable_stderr_data()
-                                   : response_.mutable_stdout_data();
-    field->assign(data.data(), data.size());
+    Call::Output(response_, is_stderr)->assign(data.data(), data.size());
     writing_ = true;
-    StartWrite(&response_);
+    this->StartWrite(&response_);
   }
 
   std::string TakeData() override {
@@ -230,7 +309,7 @@ class ExecStream final
     std::string data = input_.TakeData();
     if (reading_paused_ && input_.has_room()) {
       reading_paused_ = false;
-      StartRead(&request_);
+      this->StartRead(&request_);
     }
     return data;
   }
@@ -250,7 +329,7 @@ class ExecStream final
   void FinishWith(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     finished_ = true;
-    Finish(ToGrpcStatus(status));
+    this->Finish(ToGrpcStatus(status));
   }
 
   PodManager& manager_;
@@ -258,8 +337,8 @@ class ExecStream final
   std::thread thread_;
 
   absl::Mutex mutex_;
-  v1::ExecRequest request_;    // gRPC's while a read is under way
-  v1::ExecResponse response_;  // gRPC's while a write is under way
+  Request request_;    // gRPC's while a read is under way
+  Response response_;  // gRPC's while a write is under way
   ExecInput input_ ABSL_GUARDED_BY(mutex_);
   absl::Status fault_ ABSL_GUARDED_BY(mutex_);
   bool started_ ABSL_GUARDED_BY(mutex_) = false;
@@ -273,7 +352,12 @@ class ExecStream final
 
 grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>* NewExecStream(
     PodManager* manager) {
-  return new ExecStream(manager);
+  return new ExecStream<ExecCall>(manager);
+}
+
+grpc::ServerBidiReactor<v1::AttachRequest, v1::AttachResponse>* NewAttachStream(
+    PodManager* manager) {
+  return new ExecStream<AttachCall>(manager);
 }
 
 }  // namespace davit

@@ -22,6 +22,10 @@ namespace davit {
 grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>* NewExecStream(
     PodManager* manager);
 
+// PodService.Attach: the same with a console, which has no exit code.
+grpc::ServerBidiReactor<v1::AttachRequest, v1::AttachResponse>* NewAttachStream(
+    PodManager* manager);
+
 }  // namespace davit
 
 #endif  // DAVIT_AGENT_RPC_EXEC_STREAM_H_

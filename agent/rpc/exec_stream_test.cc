@@ -320,6 +320,119 @@ TEST_F(ExecStreamTest, TheServersShutdownEndsIt) {
   EXPECT_EQ(LocalExecSession::alive(), 0);
 }
 
+// --- Shells ---
+
+TEST_F(ExecStreamTest, AShellIsAUsersAndNeedsNoCommand) {
+  manager_.SetExec([this](const std::string&, const ExecRequest& request) {
+    request_ = request;
+    ExecRequest real = request;
+    real.argv = {"/bin/true"};
+    return LocalExecSession::Start(real);
+  });
+  v1::ExecRequest start;
+  start.mutable_start()->set_pod("web");
+  start.mutable_start()->mutable_shell();
+  EXPECT_EQ(Exec({start}).exit_code, 0);
+  EXPECT_EQ(request_.login_user, "root");
+  EXPECT_THAT(request_.argv, ::testing::IsEmpty());
+}
+
+TEST_F(ExecStreamTest, AShellIsNotInAnApp) {
+  v1::ExecRequest start;
+  start.mutable_start()->set_pod("web");
+  start.mutable_start()->set_app("app");
+  start.mutable_start()->mutable_shell()->set_user("bob");
+  EXPECT_THAT(Exec({start}).status, StatusIs(absl::StatusCode::kInvalidArgument,
+                                             HasSubstr("start.app: ")));
+}
+
+TEST_F(ExecStreamTest, AShellsUserIsAName) {
+  v1::ExecRequest start;
+  start.mutable_start()->set_pod("web");
+  start.mutable_start()->mutable_shell()->set_user(std::string("a\0b", 3));
+  EXPECT_THAT(Exec({start}).status, StatusIs(absl::StatusCode::kInvalidArgument,
+                                             HasSubstr("start.shell.user: ")));
+}
+
+// --- Consoles ---
+
+class AttachStreamTest : public ExecStreamTest {
+ protected:
+  using AttachStream =
+      grpc::ClientReaderWriter<v1::AttachRequest, v1::AttachResponse>;
+
+  static v1::AttachRequest Start(bool typing) {
+    v1::AttachRequest request;
+    request.mutable_start()->set_pod("web");
+    request.mutable_start()->set_stdin(typing);
+    return request;
+  }
+  // The console is this script.
+  void SetConsole(const std::string& script, bool tty) {
+    manager_.SetExec(
+        [this, script, tty](const std::string&, const ExecRequest& request) {
+          request_ = request;
+          ExecRequest real = request;
+          real.tty = tty;
+          real.argv = {"/bin/sh", "-c", script};
+          return LocalExecSession::Start(real);
+        });
+  }
+};
+
+TEST_F(AttachStreamTest, ShowsAndTypesUntilThePodEnds) {
+  SetConsole("echo ready; read x; echo got $x", false);
+  auto stream = stub_->Attach(&context_);
+  stream->Write(Start(true));
+  v1::AttachResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.stdout_data(), "ready\n");
+  v1::AttachRequest typed;
+  typed.set_stdin_data("word\n");
+  stream->Write(typed);
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.stdout_data(), "got word\n");
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_THAT(FromGrpcStatus(stream->Finish()), IsOk());
+  EXPECT_EQ(request_.app, "console");
+}
+
+TEST_F(AttachStreamTest, SetsTheWindowThatTheClientSays) {
+  SetConsole("sleep 0.3; stty size", true);
+  auto stream = stub_->Attach(&context_);
+  v1::AttachRequest start = Start(true);
+  start.mutable_start()->mutable_size()->set_rows(51);
+  start.mutable_start()->mutable_size()->set_columns(133);
+  stream->Write(start);
+  v1::AttachResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.stdout_data(), "51 133\r\n");
+  while (stream->Read(&response)) {
+  }
+  EXPECT_THAT(FromGrpcStatus(stream->Finish()), IsOk());
+}
+
+TEST_F(AttachStreamTest, LookingOnlyTypesNothingAndErrorsAreTold) {
+  SetConsole("cat; echo end", false);
+  auto stream = stub_->Attach(&context_);
+  stream->Write(Start(false));
+  v1::AttachResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.stdout_data(), "end\n");
+  EXPECT_FALSE(request_.stdin_open);
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_THAT(FromGrpcStatus(stream->Finish()), IsOk());
+  grpc::ClientContext other;
+  stream = stub_->Attach(&other);
+  v1::AttachRequest nameless;
+  nameless.mutable_start();
+  stream->Write(nameless);
+  EXPECT_THAT(FromGrpcStatus(stream->Finish()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "start.pod: is "
+                       "required"));
+}
+
 TEST_F(ExecStreamTest, ErrorsOfTheManagerComeThrough) {
   manager_.FailNext(
       absl::FailedPreconditionError("app \"app\" is not running"));

@@ -47,12 +47,6 @@ absl::StatusOr<std::optional<absl::Duration>> GraceOf(const Request& request) {
   return absl::Seconds(seconds);
 }
 
-absl::StatusOr<PodSpec> CheckedSpec(const v1::Pod& pod) {
-  ASSIGN_OR_RETURN(PodSpec spec, PodSpecFromProto(pod));
-  RETURN_IF_ERROR(ValidatePodSpec(spec));
-  return spec;
-}
-
 // A page token: "<cursor of the first page>/<last name>". The cursor goes
 // through all pages, so that a watch that continues the list misses nothing
 // that happened between them.
@@ -69,16 +63,20 @@ absl::StatusOr<PageToken> ParsePageToken(const std::string& text) {
 }
 
 // Unary calls block a thread of gRPC's pool each, as the calls of PodManager
-// do. Exec and PortForward use the callback API: only there may a call end
-// while a read of the client's next message is under way.
+// do. Exec, Attach and PortForward use the callback API: only there may a call
+// end while a read of the client's next message is under way.
 using ServiceBase = v1::PodService::WithCallbackMethod_Exec<
-    v1::PodService::WithCallbackMethod_PortForward<v1::PodService::Service>>;
+    v1::PodService::WithCallbackMethod_Attach<
+        v1::PodService::WithCallbackMethod_PortForward<
+            v1::PodService::Service>>>;
 
 class PodService final : public ServiceBase {
  public:
-  PodService(PodManager* manager, LogReadFunction read_logs)
+  PodService(PodManager* manager, LogReadFunction read_logs,
+             const PodDefaults& defaults)
       : manager_(*manager),
         read_logs_(std::move(read_logs)),
+        defaults_(defaults),
         cursors_(NewUuid()) {}
 
   grpc::Status RunPod(ServerContext*, const v1::RunPodRequest* request,
@@ -157,12 +155,24 @@ class PodService final : public ServiceBase {
     return NewExecStream(&manager_);
   }
 
+  grpc::ServerBidiReactor<v1::AttachRequest, v1::AttachResponse>* Attach(
+      CallbackServerContext*) override {
+    return NewAttachStream(&manager_);
+  }
+
   grpc::ServerBidiReactor<v1::PortForwardRequest, v1::PortForwardResponse>*
   PortForward(CallbackServerContext*) override {
     return NewPortForwardStream(&manager_);
   }
 
  private:
+  absl::StatusOr<PodSpec> CheckedSpec(const v1::Pod& pod) const {
+    ASSIGN_OR_RETURN(PodSpec spec, PodSpecFromProto(pod));
+    if (!spec.host_users) spec.host_users = defaults_.host_users;
+    RETURN_IF_ERROR(ValidatePodSpec(spec));
+    return spec;
+  }
+
   template <typename Response, typename Work>
   grpc::Status Answer(Response* response, Work work) {
     absl::StatusOr<Pod> pod = work();
@@ -206,14 +216,16 @@ class PodService final : public ServiceBase {
 
   PodManager& manager_;
   const LogReadFunction read_logs_;
+  const PodDefaults defaults_;
   const CursorCodec cursors_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> NewPodService(PodManager* manager,
-                                             LogReadFunction read_logs) {
-  return std::make_unique<PodService>(manager, std::move(read_logs));
+                                             LogReadFunction read_logs,
+                                             const PodDefaults& defaults) {
+  return std::make_unique<PodService>(manager, std::move(read_logs), defaults);
 }
 
 }  // namespace davit

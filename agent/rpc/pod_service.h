@@ -10,12 +10,18 @@
 
 namespace davit {
 
+// What a spec gets that does not say it itself; see pod.proto.
+struct PodDefaults {
+  bool host_users = true;
+};
+
 // davit.v1.PodService over a PodManager, as proto/davit/v1/pod_service.proto
 // promises: converts and validates, decides nothing. `manager` outlives the
 // server that the service is registered with. Streams end soon after their
 // client has gone.
 std::unique_ptr<grpc::Service> NewPodService(PodManager* manager,
-                                             LogReadFunction read_logs);
+                                             LogReadFunction read_logs,
+                                             const PodDefaults& defaults = {});
 
 }  // namespace davit
 

@@ -85,6 +85,34 @@ TEST_F(PodServiceTest, RunAnswersWithTheRunningPod) {
   EXPECT_EQ(run_response_.pod().status().usage().memory_bytes(), 4096);
 }
 
+TEST_F(PodServiceTest, UsersAreTheAgentsDefaultUnlessTheSpecSaysIt) {
+  ASSERT_THAT(Run(PodOf("web")), IsOk());
+  EXPECT_TRUE(run_response_.pod().spec().host_users());
+  std::unique_ptr<grpc::Service> other =
+      NewPodService(&manager_, nullptr, {.host_users = false});
+  grpc::ServerBuilder builder;
+  builder.RegisterService(other.get());
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  stub_ = v1::PodService::NewStub(server->InProcessChannel({}));
+  ASSERT_THAT(Run(PodOf("own")), IsOk());
+  EXPECT_TRUE(run_response_.pod().spec().has_host_users());
+  EXPECT_FALSE(run_response_.pod().spec().host_users());
+  v1::Pod pod = PodOf("hosts");
+  pod.mutable_spec()->set_host_users(true);
+  ASSERT_THAT(Run(pod), IsOk());
+  EXPECT_TRUE(run_response_.pod().spec().host_users());
+  // The default counts when the spec is checked.
+  pod = PodOf("big");
+  pod.mutable_spec()
+      ->mutable_containers(0)
+      ->mutable_security_context()
+      ->set_run_as_user(70000);
+  EXPECT_THAT(Run(pod), StatusIs(absl::StatusCode::kInvalidArgument,
+                                 HasSubstr("runAsUser: 70000")));
+  stub_.reset();
+  server->Shutdown();
+}
+
 TEST_F(PodServiceTest, BadSpecsNeverReachTheManager) {
   v1::Pod pod = PodOf("web");
   pod.mutable_spec()->set_restart_policy("Perhaps");

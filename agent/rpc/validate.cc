@@ -16,9 +16,11 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "agent/pod/resources.h"
 #include "agent/rpc/validate_internal.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/image/image_store.h"
+#include "runtime/userns/userns.h"
 
 namespace davit {
 namespace {
@@ -273,6 +275,26 @@ absl::Status CheckContainer(const std::string& path,
   return CheckSecurity(path + ".securityContext", container.security);
 }
 
+// setuid(2) refuses what the user namespace does not map.
+absl::Status CheckMapped(const std::string& path, std::optional<int64_t> id) {
+  if (!id || *id < int64_t{kUsernsIds}) return absl::OkStatus();
+  return Fault(path,
+               "%d is not between 0 and %d, the ids of a pod with "
+               "hostUsers false",
+               *id, kUsernsIds - 1);
+}
+
+absl::Status CheckOwnUsers(const PodSpec& spec) {
+  if (!HasOwnUsers(spec)) return absl::OkStatus();
+  for (size_t i = 0; i < spec.containers.size(); ++i) {
+    const SecurityContext& security = spec.containers[i].security;
+    std::string path = Item("spec.containers", i) + ".securityContext.";
+    RETURN_IF_ERROR(CheckMapped(path + "runAsUser", security.run_as_user));
+    RETURN_IF_ERROR(CheckMapped(path + "runAsGroup", security.run_as_group));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckContainers(const PodSpec& spec) {
   if (spec.containers.empty() && spec.root_image.empty()) {
     return Fault("spec.containers",
@@ -328,6 +350,8 @@ absl::Status ValidatePodSpec(const PodSpec& spec) {
   RETURN_IF_ERROR(CheckLabels(spec));
   RETURN_IF_ERROR(CheckAnnotations(spec));
   RETURN_IF_ERROR(CheckContainers(spec));
+  RETURN_IF_ERROR(CheckOwnUsers(spec));
+  RETURN_IF_ERROR(CheckResources(spec));
   RETURN_IF_ERROR(CheckDnsLabel("spec.hostname", spec.hostname));
   if (spec.termination_grace < absl::ZeroDuration() ||
       spec.termination_grace > kMaxGrace) {

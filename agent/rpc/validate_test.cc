@@ -365,6 +365,17 @@ TEST(ValidateTest, SecurityContext) {
        path + "runAsUser: 2147483648"},
       {[](auto&, auto& c) { c.security.run_as_group = -1; },
        path + "runAsGroup: -1"},
+      {[](auto& spec, auto& c) {
+         spec.host_users = false;
+         c.security.run_as_user = 65536;
+       },
+       path + "runAsUser: 65536 is not between 0 and 65535, the ids of a pod "
+              "with hostUsers false"},
+      {[](auto& spec, auto& c) {
+         spec.host_users = false;
+         c.security.run_as_group = 1 << 20;
+       },
+       path + "runAsGroup: 1048576 is not between 0 and 65535"},
       {[](auto&, auto& c) {
          c.security.run_as_user = 0;
          c.security.run_as_non_root = true;

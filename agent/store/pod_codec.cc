@@ -19,8 +19,9 @@ constexpr int kVersion = 1;
 using internal::state::v1::PodRecord;
 
 std::optional<IntentKind> IntentKindFromName(absl::string_view name) {
-  for (IntentKind kind : {IntentKind::kOverlay, IntentKind::kNetns,
-                          IntentKind::kNetwork, IntentKind::kBoot}) {
+  for (IntentKind kind :
+       {IntentKind::kUserns, IntentKind::kOverlay, IntentKind::kNetns,
+        IntentKind::kNetwork, IntentKind::kBoot}) {
     if (name == IntentKindName(kind)) return kind;
   }
   return std::nullopt;

@@ -150,8 +150,9 @@ std::vector<std::string> Values(Context& context, const CLI::App& command,
       absl::StartsWith(words[1], "net")) {
     return NetworkNames(context);
   }
-  for (const char* takes_pods : {"get", "describe", "logs", "exec", "start",
-                                 "stop", "delete", "check", "port-forward"}) {
+  for (const char* takes_pods :
+       {"get", "describe", "logs", "exec", "shell", "attach", "start", "stop",
+        "delete", "check", "port-forward"}) {
     if (name == takes_pods) return PodNames(context, "");
   }
   return {};

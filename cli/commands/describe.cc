@@ -71,6 +71,9 @@ void PrintHead(std::ostream& out, const v1::Pod& pod) {
   Line(out, 0, "Restart Policy", pod.spec().restart_policy());
   Line(out, 0, "Root Image",
        pod.spec().root_image().empty() ? "<stage1>" : pod.spec().root_image());
+  // An agent from before the field has only such pods.
+  bool host_users = !pod.spec().has_host_users() || pod.spec().host_users();
+  Line(out, 0, "Host Users", host_users ? "true" : "false");
   if (!status.system_state().empty()) {
     Line(out, 0, "System State", status.system_state());
   }
@@ -79,6 +82,12 @@ void PrintHead(std::ostream& out, const v1::Pod& pod) {
 void PrintMachine(std::ostream& out, const v1::PodStatus& status) {
   if (status.pid() != 0) Line(out, 0, "PID", absl::StrCat(status.pid()));
   if (!status.netns().empty()) Line(out, 0, "Netns", status.netns());
+  if (status.has_user_namespace()) {
+    const v1::PodUserNamespace& userns = status.user_namespace();
+    uint64_t first = userns.host_id();
+    Line(out, 0, "Node's Ids",
+         absl::StrCat(first, "-", first + userns.size() - 1));
+  }
   if (status.cgroups_size() > 0) {
     Line(out, 0, "Cgroups",
          absl::StrJoin(status.cgroups(), "\n" + std::string(18, ' ')));
@@ -106,6 +115,26 @@ void PrintMachine(std::ostream& out, const v1::PodStatus& status) {
            absl::FormatDuration(absl::Microseconds(usage.cpu_usec())));
     }
     if (usage.has_tasks()) Line(out, 0, "Tasks", absl::StrCat(usage.tasks()));
+  }
+}
+
+std::string Quantities(
+    const google::protobuf::Map<std::string, std::string>& map) {
+  std::vector<std::string> texts;
+  for (const char* name : {"cpu", "memory"}) {
+    auto it = map.find(name);
+    if (it != map.end()) texts.push_back(absl::StrCat(name, "=", it->second));
+  }
+  return absl::StrJoin(texts, ", ");
+}
+
+void PrintResources(std::ostream& out, int indent,
+                    const v1::ResourceRequirements& resources) {
+  if (!resources.limits().empty()) {
+    Line(out, indent, "Limits", Quantities(resources.limits()));
+  }
+  if (!resources.requests().empty()) {
+    Line(out, indent, "Requests", Quantities(resources.requests()));
   }
 }
 
@@ -144,6 +173,7 @@ void PrintApps(std::ostream& out, const v1::Pod& pod) {
     if (app.args_size() > 0) {
       Line(out, 4, "Args", absl::StrJoin(app.args(), " "));
     }
+    PrintResources(out, 4, app.resources());
     for (const v1::ContainerStatus& status :
          pod.status().container_statuses()) {
       if (status.name() != app.name()) continue;
@@ -265,6 +295,7 @@ absl::Status DescribePod(Context& context, const std::string& name) {
       context.client().pods().GetPod(&rpc, request, &response)));
   const v1::Pod& pod = response.pod();
   PrintHead(context.out, pod);
+  PrintResources(context.out, 0, pod.spec().resources());
   PrintMachine(context.out, pod.status());
   PrintApps(context.out, pod);
   PrintNetwork(context.out, pod.status());

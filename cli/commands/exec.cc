@@ -1,21 +1,19 @@
 // davitctl exec [-it] POD [-c APP] -- COMMAND...
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
+// davitctl shell [USER@]POD [-- COMMAND...]
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "cli/command.h"
+#include "cli/input_pump.h"
 #include "cli/terminal.h"
-#include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/unique_fd.h"
@@ -29,67 +27,20 @@ struct ExecFlags {
   bool tty = false, stdin_open = false;
 };
 
-using ExecStream = grpc::ClientReaderWriter<v1::ExecRequest, v1::ExecResponse>;
-
-void FillSize(v1::ExecRequest::TerminalSize* size) {
-  TerminalSize now = GetTerminalSize(STDIN_FILENO);
-  size->set_rows(now.rows);
-  size->set_columns(now.columns);
-}
-
-// Sends our standard input and window changes until the command has ended. Runs
-// on a thread of its own: it is the only writer of the stream.
-class InputPump {
- public:
-  InputPump(ExecStream* stream, bool stdin_open, int resize_fd, int stop_fd)
-      : stream_(stream),
-        stdin_open_(stdin_open),
-        resize_fd_(resize_fd),
-        stop_fd_(stop_fd) {}
-
-  void Run() {
-    while (true) {
-      pollfd polls[] = {{stdin_open_ ? STDIN_FILENO : -1, POLLIN, 0},
-                        {resize_fd_, POLLIN, 0},
-                        {stop_fd_, POLLIN, 0}};
-      if (poll(polls, 3, -1) < 0 && errno != EINTR) return;
-      if (polls[2].revents != 0) return;
-      if (polls[1].revents != 0 && !SendResize()) return;
-      if (polls[0].revents != 0 && !SendInput()) return;
-    }
-  }
-
- private:
-  bool SendResize() {
-    signalfd_siginfo info;
-    while (read(resize_fd_, &info, sizeof(info)) > 0) {
-    }
-    v1::ExecRequest request;
-    FillSize(request.mutable_resize());
-    return stream_->Write(request);
-  }
-
-  bool SendInput() {
-    char buffer[16384];
-    ssize_t n = read(STDIN_FILENO, buffer, sizeof(buffer));
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return true;
-    v1::ExecRequest request;
-    if (n > 0) {
-      request.set_stdin_data(buffer, static_cast<size_t>(n));
-    } else {
-      request.set_stdin_eof(true);
-      stdin_open_ = false;
-    }
-    return stream_->Write(request);
-  }
-
-  ExecStream* stream_;
-  bool stdin_open_;
-  int resize_fd_, stop_fd_;
+struct ShellFlags {
+  std::string pod;
+  std::vector<std::string> command;
+  bool no_tty = false;
 };
 
+using ExecStream = grpc::ClientReaderWriter<v1::ExecRequest, v1::ExecResponse>;
+using ExecPump = InputPump<v1::ExecRequest, v1::ExecResponse>;
+
 // Prints what the command prints; its exit code is the last message.
-absl::StatusOr<int> PumpOutput(Client& client, ExecStream* stream) {
+// `end_input` is called when no more is to be sent: only then may the call be
+// finished.
+absl::StatusOr<int> PumpOutput(Client& client, ExecStream* stream,
+                               const std::function<void()>& end_input) {
   v1::ExecResponse response;
   int code = -1;
   while (stream->Read(&response)) {
@@ -107,18 +58,34 @@ absl::StatusOr<int> PumpOutput(Client& client, ExecStream* stream) {
         break;
     }
   }
+  end_input();
   RETURN_IF_ERROR(client.ToStatus(stream->Finish()));
   if (code < 0) return LocalError("the agent did not say how it ended");
   return code;
 }
 
-absl::StatusOr<UniqueFd> WindowChanges() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGWINCH);
-  UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!fd) return ErrnoError("signalfd(SIGWINCH)");
-  return fd;
+// The whole call: what `start` asks for, until it has ended.
+absl::StatusOr<int> RunCommand(Context& context,
+                               const v1::ExecRequest::Start& start) {
+  ASSIGN_OR_RETURN(UniqueFd resizes, WindowChanges());
+  grpc::ClientContext rpc;
+  auto stream = context.client().pods().Exec(&rpc);
+  v1::ExecRequest request;
+  *request.mutable_start() = start;
+  if (start.tty()) FillSize(request.mutable_start()->mutable_size());
+  stream->Write(request);
+  std::unique_ptr<RawTerminal> raw;
+  if (start.tty() && start.stdin()) {
+    raw = std::make_unique<RawTerminal>(STDIN_FILENO);
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<ExecPump> pump,
+                   ExecPump::Start(stream.get(), start.stdin(),
+                                   start.tty() ? resizes.get() : -1, nullptr));
+  return PumpOutput(context.client(), stream.get(), [&pump] { pump.reset(); });
+}
+
+std::string PodOf(absl::string_view name) {
+  return std::string(absl::StripPrefix(name, "pod/"));
 }
 
 absl::StatusOr<int> Exec(Context& context, const ExecFlags& flags) {
@@ -127,45 +94,33 @@ absl::StatusOr<int> Exec(Context& context, const ExecFlags& flags) {
     context.err << "Unable to use a TTY - input is not a terminal or the right "
                    "kind of file\n";
   }
-  // Blocked before gRPC makes its threads, so that it arrives at the signalfd.
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGWINCH);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  ASSIGN_OR_RETURN(UniqueFd resizes, WindowChanges());
-  int stop[2];
-  if (pipe2(stop, O_CLOEXEC) < 0) return ErrnoError("pipe2");
-  UniqueFd stop_read(stop[0]), stop_write(stop[1]);
-
-  grpc::ClientContext rpc;
-  auto stream = context.client().pods().Exec(&rpc);
-  v1::ExecRequest request;
-  v1::ExecRequest::Start* start = request.mutable_start();
-  start->set_pod(std::string(absl::StripPrefix(flags.pod, "pod/")));
-  start->set_app(flags.app);
-  start->mutable_command()->Add(flags.command.begin(), flags.command.end());
-  start->set_tty(tty);
-  start->set_stdin(flags.stdin_open);
-  if (tty) FillSize(start->mutable_size());
-  stream->Write(request);
-
-  absl::StatusOr<int> code = 0;
-  {
-    std::unique_ptr<RawTerminal> raw;
-    if (tty && flags.stdin_open) {
-      raw = std::make_unique<RawTerminal>(STDIN_FILENO);
-    }
-    InputPump input(stream.get(), flags.stdin_open, tty ? resizes.get() : -1,
-                    stop_read.get());
-    std::thread pump([&input] { input.Run(); });
-    code = PumpOutput(context.client(), stream.get());
-    stop_write.Reset();
-    pump.join();
-  }
+  v1::ExecRequest::Start start;
+  start.set_pod(PodOf(flags.pod));
+  start.set_app(flags.app);
+  start.mutable_command()->Add(flags.command.begin(), flags.command.end());
+  start.set_tty(tty);
+  start.set_stdin(flags.stdin_open);
+  absl::StatusOr<int> code = RunCommand(context, start);
   if (code.ok() && *code != 0) {
     context.err << "command terminated with exit code " << *code << "\n";
   }
   return code;
+}
+
+absl::StatusOr<int> Shell(Context& context, const ShellFlags& flags) {
+  v1::ExecRequest::Start start;
+  absl::string_view pod = flags.pod;
+  if (size_t at = pod.find('@'); at != pod.npos) {
+    start.mutable_shell()->set_user(std::string(pod.substr(0, at)));
+    pod.remove_prefix(at + 1);
+  }
+  start.mutable_shell();
+  start.set_pod(PodOf(pod));
+  start.mutable_command()->Add(flags.command.begin(), flags.command.end());
+  // Both: with a terminal the outputs are one.
+  start.set_tty(!flags.no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+  start.set_stdin(true);
+  return RunCommand(context, start);
 }
 
 }  // namespace
@@ -181,6 +136,20 @@ void AddExecCommand(CLI::App& app, Context& context) {
   exec->add_option("COMMAND", flags->command, "after --")->required();
   exec->callback([&context, flags] {
     context.action = [&context, flags] { return Exec(context, *flags); };
+  });
+}
+
+void AddShellCommand(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<ShellFlags>();
+  CLI::App* shell = app.add_subcommand(
+      "shell", "Log in to a pod itself, or run a command there");
+  shell->add_option("POD", flags->pod, "the pod, or USER@POD; default: root")
+      ->required();
+  shell->add_flag("-T,--no-tty", flags->no_tty,
+                  "no terminal, also if we have one: keeps the outputs apart");
+  shell->add_option("COMMAND", flags->command, "after --, instead of a shell");
+  shell->callback([&context, flags] {
+    context.action = [&context, flags] { return Shell(context, *flags); };
   });
 }
 

@@ -1,4 +1,5 @@
 // davitctl run NAME --image IMAGE [-- ARGS...]
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,7 +20,9 @@ struct RunFlags {
   std::vector<std::string> env, labels, annotations, networks, command_line;
   std::vector<std::string> ports, dns, dns_searches, dns_options, add_hosts;
   bool command = false, host_network = false, privileged = false;
+  std::string memory, cpus;
   bool create_only = false;
+  std::optional<bool> host_users;
 };
 
 absl::StatusOr<std::pair<std::string, std::string>> SplitPair(
@@ -79,6 +82,15 @@ absl::Status FillNetwork(const RunFlags& flags, v1::PodSpec* spec) {
   return absl::OkStatus();
 }
 
+void FillLimits(const RunFlags& flags, v1::PodSpec* spec) {
+  auto set = [spec](const std::string& name, const std::string& quantity) {
+    if (quantity.empty()) return;
+    (*spec->mutable_resources()->mutable_limits())[name] = quantity;
+  };
+  set("memory", flags.memory);
+  set("cpu", flags.cpus);
+}
+
 absl::StatusOr<v1::Pod> BuildPod(const RunFlags& flags) {
   v1::Pod pod;
   pod.set_api_version("v1");
@@ -95,6 +107,8 @@ absl::StatusOr<v1::Pod> BuildPod(const RunFlags& flags) {
   v1::PodSpec* spec = pod.mutable_spec();
   spec->set_restart_policy(flags.restart);
   spec->set_root_image(flags.root_image);
+  FillLimits(flags, spec);
+  if (flags.host_users) spec->set_host_users(*flags.host_users);
   RETURN_IF_ERROR(FillNetwork(flags, spec));
   if (flags.image.empty() && flags.root_image.empty()) {
     return LocalError("required: --image, or --root-image for a machine");
@@ -181,6 +195,13 @@ void AddRunCommand(CLI::App& app, Context& context) {
       ->allow_extra_args(false);
   AddNetworkFlags(run, *flags);
   run->add_option("--workdir,-w", flags->working_dir, "working directory");
+  run->add_option("--memory", flags->memory,
+                  "of the whole pod at most, \"256Mi\"; at least 16Mi");
+  run->add_option("--cpus", flags->cpus,
+                  "CPU time of the whole pod at most, in cores, \"1.5\"");
+  run->add_flag("--host-users,!--no-host-users", flags->host_users,
+                "use the node's users, or a user namespace (default: as the "
+                "agent is set up)");
   run->add_flag("--privileged", flags->privileged,
                 "all capabilities that the pod has");
   run->add_flag("--command", flags->command,

@@ -52,9 +52,15 @@ absl::Status BringLoopbackUp() {
   return absl::OkStatus();
 }
 
-// The calling thread leaves its namespace for a new one and pins that.
-absl::Status UnshareAndPin(const std::string& path) {
-  if (unshare(CLONE_NEWNET) < 0) return ErrnoError("unshare(CLONE_NEWNET)");
+// The calling thread leaves its namespace for that of `fd`, or for a new one if
+// it is negative, and pins that.
+absl::Status LeaveAndPin(const std::string& path, int fd) {
+  if (fd < 0 && unshare(CLONE_NEWNET) < 0) {
+    return ErrnoError("unshare(CLONE_NEWNET)");
+  }
+  if (fd >= 0 && setns(fd, CLONE_NEWNET) < 0) {
+    return ErrnoError("setns(%d, CLONE_NEWNET)", fd);
+  }
   RETURN_IF_ERROR(BringLoopbackUp());
   // Not /proc/self: that is the main thread, which is still where it was.
   // /proc/thread-self is /proc/<pid>/task/<tid> also when this /proc belongs to
@@ -69,6 +75,15 @@ absl::Status UnshareAndPin(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<Netns> Netns::Create(const std::string& path) {
+  return MakePin(path, -1);
+}
+
+absl::StatusOr<Netns> Netns::Adopt(const std::string& path, int fd) {
+  if (fd < 0) return absl::InvalidArgumentError("adopt netns: no descriptor");
+  return MakePin(path, fd);
+}
+
+absl::StatusOr<Netns> Netns::MakePin(const std::string& path, int fd) {
   if (size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0) {
     RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash)));
   }
@@ -78,7 +93,7 @@ absl::StatusOr<Netns> Netns::Create(const std::string& path) {
   Rollback rollback;  // from here on the file is ours, not before
   rollback.Add("remove pin", [&path] { return Remove(path); });
   file.Reset();
-  RETURN_IF_ERROR(OnThreadMadeForIt([&path] { return UnshareAndPin(path); }));
+  RETURN_IF_ERROR(OnThreadMadeForIt([&] { return LeaveAndPin(path, fd); }));
   ASSIGN_OR_RETURN(Netns netns, Open(path));
   rollback.Commit();
   return netns;

@@ -29,6 +29,10 @@ class Netns {
   // then stays as it is. Leaves nothing behind when it fails.
   static absl::StatusOr<Netns> Create(const std::string& path);
 
+  // The same with a namespace that exists: that of the nsfs file `fd`, which
+  // stays the caller's.
+  static absl::StatusOr<Netns> Adopt(const std::string& path, int fd);
+
   // Opens a pin, or any other file of a network namespace such as
   // /proc/PID/ns/net. NotFound if it is absent; FailedPrecondition if it is
   // something else, like the plain file that is left of a pin after a reboot.
@@ -47,6 +51,9 @@ class Netns {
   absl::Status Run(const std::function<absl::Status()>& fn) const;
 
  private:
+  // Pins a new one if `fd` is negative.
+  static absl::StatusOr<Netns> MakePin(const std::string& path, int fd);
+
   Netns(std::string path, UniqueFd fd)
       : path_(std::move(path)), fd_(std::move(fd)) {}
 

@@ -73,6 +73,36 @@ class NetnsTest : public ::testing::Test {
   ino_t netns_before_ = 0;
 };
 
+TEST_F(NetnsTest, AdoptPinsAnothersNamespaceAndBringsLoopbackUp) {
+  ASSERT_OK_AND_ASSIGN(Netns made, Netns::Create(dir_ / "other"));
+  ASSERT_THAT(made.Run([] {
+    return system("ip link set lo down") == 0
+               ? absl::OkStatus()
+               : absl::InternalError("ip link set lo down");
+  }),
+              IsOk());
+  NetnsPins pins(dir_ / "netns", dir_ / "records");
+  ASSERT_OK_AND_ASSIGN(std::string path, pins.Adopt("1", made.fd()));
+  EXPECT_EQ(path, path_);
+  EXPECT_EQ(InodeOf(path_), InodeOf(dir_ / "other"));
+  EXPECT_THAT(*pins.List(), ElementsAre("1"));
+  EXPECT_THAT(pins.Adopt("1", made.fd()),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(made.Run([] {
+    return UpInterfaces() == std::set<std::string>{"lo"}
+               ? absl::OkStatus()
+               : absl::InternalError("lo is down");
+  }),
+              IsOk());
+  // Something else: nothing is left.
+  UniqueFd file(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+  EXPECT_THAT(pins.Adopt("2", file.get()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("setns")));
+  EXPECT_THAT(*pins.List(), ElementsAre("1"));
+  ASSERT_THAT(pins.Remove("1"), IsOk());
+  ASSERT_THAT(Netns::Remove(dir_ / "other"), IsOk());
+}
+
 TEST_F(NetnsTest, CreateMakesANamespaceWithOnlyLoopbackUp) {
   ino_t here = CurrentNetns();
   ASSERT_OK_AND_ASSIGN(Netns netns, Netns::Create(path_));

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/list_directory.h"
-#include "net/netns/netns.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 
@@ -18,6 +17,19 @@ absl::Status NetnsPins::ForgetMissing() {
 }
 
 absl::StatusOr<std::string> NetnsPins::Create(const std::string& pod_id) {
+  return Record(pod_id, &Netns::Create);
+}
+
+absl::StatusOr<std::string> NetnsPins::Adopt(const std::string& pod_id,
+                                             int fd) {
+  return Record(
+      pod_id, [fd](const std::string& path) { return Netns::Adopt(path, fd); });
+}
+
+// Makes a pin, with its record before and until after it.
+absl::StatusOr<std::string> NetnsPins::Record(
+    const std::string& pod_id,
+    const std::function<absl::StatusOr<Netns>(const std::string&)>& make) {
   std::string path = PinPath(pod_id);
   if (PathExists(path)) {
     return absl::AlreadyExistsError(absl::StrCat(path, " is there already"));
@@ -25,9 +37,9 @@ absl::StatusOr<std::string> NetnsPins::Create(const std::string& pod_id) {
   RETURN_IF_ERROR(MakeDirectories(record_dir_, 0700));
   RETURN_IF_ERROR(WriteFileAtomic(RecordPath(pod_id), absl::StrCat(path, "\n")),
                   "record netns pin");
-  absl::StatusOr<Netns> netns = Netns::Create(path);
+  absl::StatusOr<Netns> netns = make(path);
   if (!netns.ok()) {
-    // Create leaves nothing behind: no pin, no record. A record that stays is
+    // It leaves nothing behind: no pin, no record. A record that stays is
     // forgotten at the next start.
     RemoveFile(RecordPath(pod_id)).IgnoreError();
     return netns.status();

@@ -1,12 +1,14 @@
 #ifndef DAVIT_NET_NETNS_NETNS_PINS_H_
 #define DAVIT_NET_NETNS_NETNS_PINS_H_
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "net/netns/netns.h"
 
 namespace davit {
 
@@ -31,6 +33,9 @@ class NetnsPins {
   // if the pin is there, ours or another's. `pod_id` must be a file name.
   absl::StatusOr<std::string> Create(const std::string& pod_id);
 
+  // The same with a namespace that exists (Netns::Adopt).
+  absl::StatusOr<std::string> Adopt(const std::string& pod_id, int fd);
+
   // Unpins. OK if there is no pin.
   absl::Status Remove(const std::string& pod_id);
 
@@ -40,6 +45,9 @@ class NetnsPins {
   std::string PinPath(const std::string& pod_id) const;
 
  private:
+  absl::StatusOr<std::string> Record(
+      const std::string& pod_id,
+      const std::function<absl::StatusOr<Netns>(const std::string&)>& make);
   std::string RecordPath(const std::string& pod_id) const;
 
   std::string netns_dir_;

@@ -15,6 +15,14 @@ enum class RestartPolicy { kAlways, kOnFailure, kNever };
 
 // An app of a pod with everything resolved against its image: what its systemd
 // service and davit-app need. Values only.
+// What an app may use at most, and its share (1 to 10000); 0: not said.
+struct AppLimits {
+  uint64_t memory_max_bytes = 0;
+  uint64_t cpu_millis = 0;  // 1000 = one core
+  uint64_t cpu_weight = 0;
+  bool operator==(const AppLimits&) const = default;
+};
+
 struct AppSpec {
   std::string name;               // DNS label; unit "app-<name>.service"
   std::vector<std::string> argv;  // argv[0] absolute, as seen in the app's root
@@ -33,6 +41,7 @@ struct AppSpec {
   std::vector<std::string> drop_capabilities;
   bool privileged = false;  // all of the pod's capabilities, no app filter
   bool no_new_privileges = false;
+  AppLimits limits;  // in its unit
 };
 
 // The state of an app as its pod's systemd tells it.

@@ -16,6 +16,10 @@ namespace davit {
 // systemd's world (machines).
 struct ExecRequest {
   std::string app;
+  // A login session of this user instead, in a unit of its own, and by PAM
+  // where the pod has the service "login" (pam.d(5)); `app` is empty then. An
+  // empty argv is the user's login shell.
+  std::string login_user;
   std::vector<std::string> argv;  // argv[0] is looked up in the app's $PATH
   std::vector<std::string> env;   // added to the app's
   bool tty = false;               // a pty of the pod; stderr is part of stdout

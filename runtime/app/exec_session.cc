@@ -61,10 +61,29 @@ absl::Status SetSize(int master, unsigned rows, unsigned columns) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<BothEnds> OpenTerminal(const PodRef& pod,
-                                      const ExecRequest& request) {
+// What a login session needs to know of the pod.
+struct Login {
+  std::string pam_name;  // empty: the pod has no such service
+  uint32_t uid = 0;      // in the pod
+};
+
+absl::StatusOr<Login> PrepareLogin(const PodRef& pod, const std::string& user) {
+  Login login;
   ASSIGN_OR_RETURN(PodTree root, PodTree::Open(pod));
-  ASSIGN_OR_RETURN(PodTree::Pty pty, root.OpenPty(), "terminal");
+  constexpr size_t kEnough = 1;
+  if (root.ReadFile("etc/pam.d/login", kEnough).ok()) login.pam_name = "login";
+  // One that only nss(5) knows has a terminal that stays root's: systemd, which
+  // has the last word on users, asks more than this file.
+  absl::StatusOr<uint32_t> uid = root.FindUser(user);
+  if (uid.ok()) login.uid = *uid;
+  return login;
+}
+
+absl::StatusOr<BothEnds> OpenTerminal(const PodRef& pod,
+                                      const ExecRequest& request,
+                                      uint32_t uid) {
+  ASSIGN_OR_RETURN(PodTree root, PodTree::Open(pod));
+  ASSIGN_OR_RETURN(PodTree::Pty pty, root.OpenPty(uid), "terminal");
   RETURN_IF_ERROR(SetSize(pty.master.get(), request.rows, request.columns));
   BothEnds ends;
   if (request.stdin_open) {
@@ -106,13 +125,14 @@ absl::StatusOr<BothEnds> OpenPipes(const ExecRequest& request) {
 absl::StatusOr<UniqueFd> PlanFile(const ExecRequest& request, pid_t main_pid) {
   UniqueFd fd(memfd_create("davit-exec-plan", MFD_CLOEXEC));
   if (!fd) return ErrnoError("memfd_create");
-  RETURN_IF_ERROR(
-      WriteAll(fd.get(), EncodeExecPlan({.app = request.app,
-                                         .main_pid = main_pid,
-                                         .argv = request.argv,
-                                         .env = request.env,
-                                         .tty = request.tty,
-                                         .stdin_open = request.stdin_open})));
+  RETURN_IF_ERROR(WriteAll(
+      fd.get(), EncodeExecPlan({.app = request.app,
+                                .main_pid = main_pid,
+                                .argv = request.argv,
+                                .env = request.env,
+                                .tty = request.tty,
+                                .stdin_open = request.stdin_open,
+                                .login = !request.login_user.empty()})));
   if (lseek(fd.get(), 0, SEEK_SET) < 0) return ErrnoError("lseek(exec plan)");
   return fd;
 }
@@ -245,6 +265,9 @@ absl::Status AwaitStarted(int channel, absl::Time deadline) {
 }
 
 std::string DescribeExec(const ExecRequest& request) {
+  if (!request.login_user.empty()) {
+    return absl::StrFormat("shell of user \"%s\"", request.login_user);
+  }
   std::string what = absl::StrFormat("exec \"%s\"", request.argv[0]);
   if (request.app.empty()) return what;
   return absl::StrFormat("%s in app \"%s\"", what, request.app);
@@ -255,13 +278,18 @@ std::string DescribeExec(const ExecRequest& request) {
 absl::StatusOr<std::unique_ptr<ExecSession>> StartExec(
     PodBus& bus, const PodRef& pod, const ExecRequest& request, pid_t main_pid,
     absl::Time deadline) {
-  if (request.argv.empty()) {
+  if (request.argv.empty() && request.login_user.empty()) {
     return absl::InvalidArgumentError("argv: is empty");
   }
   std::string what = DescribeExec(request);
+  Login login;
+  if (!request.login_user.empty()) {
+    ASSIGN_OR_RETURN(login, PrepareLogin(pod, request.login_user), what);
+  }
   ASSIGN_OR_RETURN(
       BothEnds ends,
-      request.tty ? OpenTerminal(pod, request) : OpenPipes(request), what);
+      request.tty ? OpenTerminal(pod, request, login.uid) : OpenPipes(request),
+      what);
   ASSIGN_OR_RETURN(UniqueFd plan, PlanFile(request, main_pid), what);
   ends.theirs.insert(ends.theirs.begin(), std::move(plan));
   int sockets[2];
@@ -271,12 +299,21 @@ absl::StatusOr<std::unique_ptr<ExecSession>> StartExec(
   UniqueFd channel(sockets[0]), pod_end(sockets[1]);
   RETURN_IF_ERROR(SendDescriptors(channel.get(), ends.theirs), what);
   ends.theirs.clear();
-  RETURN_IF_ERROR(StartTransientService(
-                      bus, absl::StrCat("exec-", NewUuid(), ".service"),
-                      {kAppLauncherInPod, "exec"}, pod_end.get(), deadline),
-                  what);
+  TransientService service = {
+      .unit = absl::StrCat("exec-", NewUuid(), ".service"),
+      .argv = {kAppLauncherInPod, "exec"},
+      .stdin_fd = pod_end.get(),
+      .user = request.login_user,
+      .pam_name = login.pam_name};
+  RETURN_IF_ERROR(StartTransientService(bus, service, deadline), what);
   pod_end.Reset();
-  RETURN_IF_ERROR(AwaitStarted(channel.get(), deadline), what);
+  absl::Status started = AwaitStarted(channel.get(), deadline);
+  if (absl::IsUnavailable(started) && !request.login_user.empty()) {
+    started = absl::FailedPreconditionError(
+        "the pod's systemd could not start it: is there such a user, and may "
+        "it log in?");
+  }
+  RETURN_IF_ERROR(started, what);
   return std::make_unique<PodExecSession>(std::move(channel),
                                           std::move(ends.ours), request.tty);
 }

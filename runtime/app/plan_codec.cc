@@ -105,6 +105,7 @@ std::string EncodeExecPlan(const ExecPlan& plan) {
   Append(plan.env, message.mutable_env());
   message.set_tty(plan.tty);
   message.set_stdin_open(plan.stdin_open);
+  message.set_login(plan.login);
   return message.SerializeAsString();
 }
 
@@ -112,7 +113,8 @@ absl::StatusOr<ExecPlan> DecodeExecPlan(absl::string_view bytes) {
   absl::StatusOr<pb::ExecPlan> message =
       Parse<pb::ExecPlan>(bytes, "exec plan");
   if (!message.ok()) return message.status();
-  if (message->argv().empty()) {
+  // A login has its shell.
+  if (message->argv().empty() && !message->login()) {
     return absl::InvalidArgumentError("exec plan: argv is missing");
   }
   return ExecPlan{.app = message->app(),
@@ -120,7 +122,8 @@ absl::StatusOr<ExecPlan> DecodeExecPlan(absl::string_view bytes) {
                   .argv = Strings(message->argv()),
                   .env = Strings(message->env()),
                   .tty = message->tty(),
-                  .stdin_open = message->stdin_open()};
+                  .stdin_open = message->stdin_open(),
+                  .login = message->login()};
 }
 
 std::string EncodeExecReply(const ExecReply& reply) {

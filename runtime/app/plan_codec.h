@@ -30,6 +30,7 @@ struct ExecPlan {
   std::vector<std::string> env;
   bool tty = false;
   bool stdin_open = false;
+  bool login = false;  // we are its user already, with its environment
   bool operator==(const ExecPlan&) const = default;
 };
 

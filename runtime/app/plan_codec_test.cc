@@ -59,6 +59,9 @@ TEST(ExecPlanTest, RoundTrip) {
   EXPECT_EQ(back, plan);
   EXPECT_THAT(DecodeExecPlan(EncodeExecPlan({})),
               StatusIs(kInvalid, HasSubstr("argv")));
+  // A login has its shell.
+  ASSERT_OK_AND_ASSIGN(back, DecodeExecPlan(EncodeExecPlan({.login = true})));
+  EXPECT_TRUE(back.login);
 }
 
 TEST(ExecReplyTest, RoundTrip) {

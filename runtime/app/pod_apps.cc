@@ -19,6 +19,8 @@ namespace davit {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(10);
+// PAM starts logind and the user's own systemd for the first login.
+constexpr absl::Duration kLoginTimeout = absl::Seconds(60);
 // How long after SIGKILL systemd may take to find out.
 constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 
@@ -94,7 +96,9 @@ class SystemdPodApps : public PodApps {
 
   absl::StatusOr<std::unique_ptr<ExecSession>> Exec(
       const PodRef& pod, const ExecRequest& request) override {
-    absl::Time deadline = absl::Now() + kCallTimeout;
+    absl::Time deadline =
+        absl::Now() +
+        (request.login_user.empty() ? kCallTimeout : kLoginTimeout);
     ASSIGN_OR_RETURN(PodBus bus, PodBus::Connect(pod, app_launcher_, deadline));
     pid_t main_pid = 0;
     if (!request.app.empty()) {

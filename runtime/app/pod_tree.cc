@@ -10,7 +10,9 @@
 
 #include <memory>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/process_id.h"
 #include "runtime/base/status_macros.h"
@@ -45,14 +47,15 @@ bool IsPtmx(const UniqueFd& place) {
          info.st_rdev == makedev(5, 2);
 }
 
-// Gives `fd` to the pod's root, who is not ours with a user namespace: to who
-// owns /run there.
-absl::Status GiveToPod(int root, int fd) {
+// Gives `fd` to a user of the pod, whose ids are not ours with a user
+// namespace: they begin at the owner of /run there.
+absl::Status GiveToPod(int root, int fd, uint32_t uid = 0) {
   UniqueFd run = OpenBelow(root, "run", O_PATH | O_DIRECTORY, Lookup::kInRoot);
   struct stat info;
   if (!run || fstat(run.get(), &info) < 0) return ErrnoError("stat(/run)");
-  if (fchownat(fd, "", info.st_uid, info.st_gid, AT_EMPTY_PATH) < 0) {
-    return ErrnoError("fchownat(%d, %d)", info.st_uid, info.st_gid);
+  uid_t owner = info.st_uid + uid;
+  if (fchownat(fd, "", owner, info.st_gid, AT_EMPTY_PATH) < 0) {
+    return ErrnoError("fchownat(%d, %d)", owner, info.st_gid);
   }
   return absl::OkStatus();
 }
@@ -133,7 +136,7 @@ absl::Status PodTree::RemoveFile(const std::string& directory,
   return absl::OkStatus();
 }
 
-absl::StatusOr<PodTree::Pty> PodTree::OpenPty() const {
+absl::StatusOr<PodTree::Pty> PodTree::OpenPty(uint32_t uid) const {
   constexpr char kPath[] = "dev/pts/ptmx";
   UniqueFd place = OpenBelow(root_.get(), kPath, O_PATH, Lookup::kInRoot);
   if (!place) return ErrnoError("openat2(%s) in the pod", kPath);
@@ -149,8 +152,27 @@ absl::StatusOr<PodTree::Pty> PodTree::OpenPty() const {
   pty.slave = UniqueFd(
       ioctl(pty.master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!pty.slave) return ErrnoError("ioctl(%s, TIOCGPTPEER)", kPath);
-  RETURN_IF_ERROR(GiveToPod(root_.get(), pty.slave.get()), "pty of the pod");
+  RETURN_IF_ERROR(GiveToPod(root_.get(), pty.slave.get(), uid),
+                  "pty of the pod");
   return pty;
+}
+
+// passwd(5): "name:password:uid:…".
+absl::StatusOr<uint32_t> PodTree::FindUser(const std::string& user) const {
+  uint32_t number;
+  if (absl::SimpleAtoi(user, &number)) return number;
+  constexpr size_t kLongestPasswd = 1 << 20;
+  ASSIGN_OR_RETURN(std::string text, ReadFile("etc/passwd", kLongestPasswd));
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    std::vector<absl::string_view> field =
+        absl::StrSplit(line, absl::MaxSplits(':', 3));
+    if (field.size() == 4 && field[0] == user &&
+        absl::SimpleAtoi(field[2], &number)) {
+      return number;
+    }
+  }
+  return absl::NotFoundError(
+      absl::StrCat("no user \"", user, "\" in the pod's /etc/passwd"));
 }
 
 }  // namespace davit

@@ -1,6 +1,7 @@
 #ifndef DAVIT_RUNTIME_APP_POD_TREE_H_
 #define DAVIT_RUNTIME_APP_POD_TREE_H_
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,7 +44,11 @@ class PodTree {
     UniqueFd master;
     UniqueFd slave;
   };
-  absl::StatusOr<Pty> OpenPty() const;
+  // It belongs to `uid` of the pod.
+  absl::StatusOr<Pty> OpenPty(uint32_t uid = 0) const;
+
+  // The id of a user of its /etc/passwd, by name or number. NotFound.
+  absl::StatusOr<uint32_t> FindUser(const std::string& user) const;
 
  private:
   explicit PodTree(UniqueFd root) : root_(std::move(root)) {}

@@ -128,9 +128,18 @@ int AppendCommand(sd_bus_message* m, const std::vector<std::string>& argv) {
   return result;
 }
 
-int AppendTransientService(sd_bus_message* m, const std::string& unit,
-                           const std::vector<std::string>& argv, int stdin_fd) {
-  int result = sd_bus_message_append(m, "ss", unit.c_str(), "fail");
+// What a login(1) sets up: the user's ids, home, shell, session.
+int AppendLogin(sd_bus_message* m, const TransientService& service) {
+  int result = sd_bus_message_append(m, "(sv)(sv)",                      //
+                                     "User", "s", service.user.c_str(),  //
+                                     "WorkingDirectory", "s", "-~");
+  if (result < 0 || service.pam_name.empty()) return result;
+  return sd_bus_message_append(m, "(sv)", "PAMName", "s",
+                               service.pam_name.c_str());
+}
+
+int AppendTransientService(sd_bus_message* m, const TransientService& service) {
+  int result = sd_bus_message_append(m, "ss", service.unit.c_str(), "fail");
   if (result >= 0) result = sd_bus_message_open_container(m, 'a', "(sv)");
   if (result >= 0) {
     result =
@@ -143,10 +152,12 @@ int AppendTransientService(sd_bus_message* m, const std::string& unit,
                               "Before", "as", 1, "shutdown.target",           //
                               "TasksMax", "t", UINT64_MAX,                    //
                               "TimeoutStopUSec", "t", uint64_t{5000000},      //
-                              "StandardInputFileDescriptor", "h", stdin_fd,   //
+                              "StandardInputFileDescriptor", "h",             //
+                              service.stdin_fd,                               //
                               "StandardOutput", "s", "null");
   }
-  if (result >= 0) result = AppendCommand(m, argv);
+  if (result >= 0 && !service.user.empty()) result = AppendLogin(m, service);
+  if (result >= 0) result = AppendCommand(m, service.argv);
   if (result >= 0) result = sd_bus_message_close_container(m);
   // No units beside it.
   if (result >= 0) result = sd_bus_message_append(m, "a(sa(sv))", 0);
@@ -265,16 +276,14 @@ absl::StatusOr<PodApps::SystemState> GetManagerState(PodBus& bus,
   return state;
 }
 
-absl::Status StartTransientService(PodBus& bus, const std::string& unit,
-                                   const std::vector<std::string>& argv,
-                                   int stdin_fd, absl::Time deadline) {
+absl::Status StartTransientService(PodBus& bus, const TransientService& service,
+                                   absl::Time deadline) {
   // Only once it has been agreed upon may descriptors be sent.
   RETURN_IF_ERROR(bus.RunUntil(
       [&bus] { return sd_bus_is_ready(bus.get()) > 0; }, deadline));
   ASSIGN_OR_RETURN(BusMessage call, NewManagerCall(bus, "StartTransientUnit"));
-  RETURN_IF_ERROR(
-      Checked(AppendTransientService(call.get(), unit, argv, stdin_fd),
-              "StartTransientUnit"));
+  RETURN_IF_ERROR(Checked(AppendTransientService(call.get(), service),
+                          "StartTransientUnit"));
   return bus.Call(call, deadline).status();
 }
 

@@ -62,11 +62,17 @@ absl::StatusOr<UnitProperties> GetUnitProperties(PodBus& bus,
 absl::StatusOr<PodApps::SystemState> GetManagerState(PodBus& bus,
                                                      absl::Time deadline);
 
-// Starts `argv` as a transient service `unit` with `stdin_fd` (duplicated) as
-// its standard input. It is unloaded by itself at its end.
-absl::Status StartTransientService(PodBus& bus, const std::string& unit,
-                                   const std::vector<std::string>& argv,
-                                   int stdin_fd, absl::Time deadline);
+struct TransientService {
+  std::string unit;
+  std::vector<std::string> argv;
+  int stdin_fd = -1;     // becomes its standard input; duplicated
+  std::string user;      // User= of systemd.exec(5); empty: root, no session
+  std::string pam_name;  // PAMName=; empty: no session
+};
+
+// Starts a transient service. It is unloaded by itself at its end.
+absl::Status StartTransientService(PodBus& bus, const TransientService& service,
+                                   absl::Time deadline);
 
 }  // namespace davit
 

@@ -47,6 +47,22 @@ constexpr char kOrdering[] =
     "Conflicts=shutdown.target\n"
     "Before=shutdown.target\n";
 
+// systemd.resource-control(5).
+std::string LimitLines(const AppLimits& limits) {
+  std::string lines;
+  if (limits.memory_max_bytes != 0) {
+    absl::StrAppend(&lines, "MemoryMax=", limits.memory_max_bytes, "\n");
+  }
+  if (limits.cpu_millis != 0) {
+    absl::StrAppendFormat(&lines, "CPUQuota=%d.%d%%\n", limits.cpu_millis / 10,
+                          limits.cpu_millis % 10);
+  }
+  if (limits.cpu_weight != 0) {
+    absl::StrAppend(&lines, "CPUWeight=", limits.cpu_weight, "\n");
+  }
+  return lines;
+}
+
 }  // namespace
 
 std::string QuoteExecArgument(absl::string_view argument) {
@@ -98,8 +114,9 @@ std::string AppServiceText(const AppSpec& app) {
       "LogRateLimitIntervalSec=1s\n",   //
       "LogRateLimitBurst=100000000\n",  //
       // The pod's limits are the limits.
-      "TasksMax=infinity\n",  //
-      "OOMPolicy=kill\n",     //
+      "TasksMax=infinity\n",   //
+      LimitLines(app.limits),  //
+      "OOMPolicy=kill\n",      //
       "IgnoreSIGPIPE=no\n");
 }
 

@@ -95,6 +95,10 @@ class FakeLauncher::Process : public PodProcess {
     return pod_->phases;
   }
 
+  absl::StatusOr<std::unique_ptr<ExecSession>> AttachConsole(bool) override {
+    return absl::UnimplementedError("a fake pod has no console");
+  }
+
   absl::StatusOr<PodUsage> Usage() const override {
     absl::MutexLock lock(&pod_->mutex);
     if (pod_->exit.has_value()) {

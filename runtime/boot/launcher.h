@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "runtime/app/exec.h"
 #include "runtime/base/process_id.h"
 #include "runtime/boot/pod_file.h"
 #include "runtime/cgroup/limits.h"
@@ -137,6 +138,15 @@ class PodProcess {
 
   virtual std::vector<BootPhase> phases() const = 0;
   virtual absl::StatusOr<PodUsage> Usage() const = 0;
+
+  // The console of PID 1 as a session, which may be one of several; its end
+  // changes nothing for the pod. It gives the last 64 KiB that were printed,
+  // then what comes; who reads slowly misses some of it. What is written is
+  // typed, if `typing`. Resize sets the window of all sessions; Kill is
+  // refused; Wait gives 0 when the pod has ended. FailedPrecondition if it has
+  // ended already.
+  virtual absl::StatusOr<std::unique_ptr<ExecSession>> AttachConsole(
+      bool typing) = 0;
 };
 
 // Hears of a pod's life on the launcher's own event thread: return quickly and

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -45,6 +46,18 @@ absl::StatusOr<Address> AddressOf(const std::string& path) {
            "/proc/self/fd/%d/%s", result.directory.get(),
            path.c_str() + slash + 1);
   return result;
+}
+
+UniqueFd TakeDescriptor(msghdr& message) {
+  cmsghdr* part = CMSG_FIRSTHDR(&message);
+  if (part == nullptr || part->cmsg_level != SOL_SOCKET ||
+      part->cmsg_type != SCM_RIGHTS || part->cmsg_len < CMSG_LEN(sizeof(int))) {
+    return UniqueFd();
+  }
+  // The kernel closes what has no room.
+  int fd;
+  memcpy(&fd, CMSG_DATA(part), sizeof(int));
+  return UniqueFd(fd);
 }
 
 }  // namespace
@@ -92,10 +105,15 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakePacketPair() {
   return std::make_pair(UniqueFd(fds[0]), UniqueFd(fds[1]));
 }
 
-absl::Status SendPacket(int fd, absl::string_view packet) {
+namespace {
+
+absl::Status Send(int fd, absl::string_view packet, msghdr message) {
+  iovec data = {const_cast<char*>(packet.data()), packet.size()};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
   ssize_t n;
   do {
-    n = send(fd, packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (n < 0 && errno == EINTR);
   if (n >= 0) return absl::OkStatus();
   if (errno == EAGAIN) return absl::UnavailableError("send: queue is full");
@@ -105,12 +123,41 @@ absl::Status SendPacket(int fd, absl::string_view packet) {
   return ErrnoError("send(%d bytes)", packet.size());
 }
 
-absl::StatusOr<std::string> ReceivePacket(int fd) {
+}  // namespace
+
+absl::Status SendPacket(int fd, absl::string_view packet) {
+  return Send(fd, packet, {});
+}
+
+absl::Status SendPacketWithFd(int fd, absl::string_view packet, int passed) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* part = CMSG_FIRSTHDR(&message);
+  part->cmsg_level = SOL_SOCKET;
+  part->cmsg_type = SCM_RIGHTS;
+  part->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(part), &passed, sizeof(int));
+  return Send(fd, packet, message);
+}
+
+absl::StatusOr<std::string> ReceivePacket(int fd, UniqueFd* passed) {
   std::string packet(kLongestPacket, '\0');
+  iovec data = {packet.data(), packet.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message = {};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  if (passed != nullptr) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+  }
   ssize_t n;
   do {
-    n = recv(fd, packet.data(), packet.size(), MSG_DONTWAIT);
+    n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
+  if (n >= 0 && passed != nullptr) *passed = TakeDescriptor(message);
   if (n < 0 && errno == EAGAIN) {
     return absl::UnavailableError("nothing to receive");
   }

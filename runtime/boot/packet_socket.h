@@ -30,9 +30,12 @@ inline constexpr absl::string_view kPlanIsReady = "go";
 
 // Unavailable if the queue is full or the other side has closed.
 absl::Status SendPacket(int fd, absl::string_view packet);
+// The same with a descriptor, of which the receiver gets a copy.
+absl::Status SendPacketWithFd(int fd, absl::string_view packet, int passed);
 // Unavailable if nothing is waiting, OutOfRange at the end. Longer packets than
-// 64 KiB are cut.
-absl::StatusOr<std::string> ReceivePacket(int fd);
+// 64 KiB are cut. A descriptor that came along is put into `passed`; without it
+// none is taken.
+absl::StatusOr<std::string> ReceivePacket(int fd, UniqueFd* passed = nullptr);
 
 }  // namespace davit
 

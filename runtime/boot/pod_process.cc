@@ -15,6 +15,7 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/boot/packet_socket.h"
 #include "runtime/boot/record_reader.h"
+#include "runtime/boot/shim_console.h"
 #include "runtime/boot/shim_process.h"
 #include "runtime/boot/shim_record.h"
 #include "runtime/boot/unix_export.h"
@@ -26,6 +27,8 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 // What a shim needs beyond the grace to kill, write and clean up.
 constexpr absl::Duration kStopMargin = absl::Seconds(30);
 constexpr size_t kConsoleTail = 1024;
+// A shim answers at once, unless it is busy killing its pod.
+constexpr absl::Duration kAttachTimeout = absl::Seconds(10);
 
 // The end of the console's log, for an error message of one line.
 std::string ConsoleTail(const std::string& state_dir) {
@@ -286,7 +289,7 @@ absl::StatusOr<PodExit> Core::AwaitExit(absl::Duration timeout) {
 }
 
 absl::Status Core::SendStop(absl::Duration grace) {
-  std::string command = EncodeStopCommand(grace);
+  std::string command = EncodeShimCommand({.grace = grace});
   {
     absl::MutexLock lock(&mutex_);
     if (exit_.has_value()) return absl::OkStatus();
@@ -351,6 +354,17 @@ class PodProcessImpl : public PodProcess {
                     .memory_peak_bytes = usage.memory_peak_bytes,
                     .cpu_usec = usage.cpu_usec,
                     .tasks = usage.tasks};
+  }
+
+  absl::StatusOr<std::unique_ptr<ExecSession>> AttachConsole(
+      bool typing) override {
+    absl::StatusOr<std::unique_ptr<ExecSession>> console = ConnectToConsole(
+        ShimSocketPath(core_->parts().runtime_dir), typing, kAttachTimeout);
+    if (absl::IsNotFound(console.status()) ||
+        absl::IsUnavailable(console.status())) {
+      return absl::FailedPreconditionError("pod has ended: it has no console");
+    }
+    return console;
   }
 
  private:

@@ -74,13 +74,31 @@ TEST(ShimState, CarriesAFailureAsItIs) {
               StatusIs(absl::StatusCode::kDataLoss));
 }
 
+TEST(ShimCommandTest, AttachAndResizeRoundTrip) {
+  ASSERT_OK_AND_ASSIGN(
+      ShimCommand back,
+      DecodeShimCommand(EncodeShimCommand(
+          {.kind = ShimCommand::Kind::kResize, .rows = 40, .columns = 65535})));
+  EXPECT_EQ(back.kind, ShimCommand::Kind::kResize);
+  EXPECT_EQ(back.rows, 40);
+  EXPECT_EQ(back.columns, 65535);
+  std::string attach = EncodeShimCommand({.kind = ShimCommand::Kind::kAttach});
+  EXPECT_FALSE(attach.empty());
+  EXPECT_EQ(DecodeShimCommand(attach)->kind, ShimCommand::Kind::kAttach);
+  // resize { rows: 65536 }
+  EXPECT_THAT(DecodeShimCommand("\x1a\x04\x08\x80\x80\x04"),
+              StatusIs(absl::StatusCode::kDataLoss));
+}
+
 TEST(StopCommand, RoundTrip) {
-  EXPECT_EQ(DecodeStopCommand(EncodeStopCommand(absl::Seconds(3))).value(),
-            absl::Seconds(3));
-  EXPECT_EQ(DecodeStopCommand(EncodeStopCommand(absl::Seconds(-3))).value(),
-            absl::ZeroDuration());
-  EXPECT_FALSE(EncodeStopCommand(absl::ZeroDuration()).empty());
-  EXPECT_THAT(DecodeStopCommand(""), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(
+      DecodeShimCommand(EncodeShimCommand({.grace = absl::Seconds(3)}))->grace,
+      absl::Seconds(3));
+  EXPECT_EQ(
+      DecodeShimCommand(EncodeShimCommand({.grace = absl::Seconds(-3)}))->grace,
+      absl::ZeroDuration());
+  EXPECT_FALSE(EncodeShimCommand({}).empty());
+  EXPECT_THAT(DecodeShimCommand(""), StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST(ExitRecord, RoundTripOfEveryKind) {

@@ -120,6 +120,12 @@ absl::StatusOr<ShimState> ShimProcess::AwaitState(absl::Duration timeout) {
   return state;
 }
 
+absl::Status ShimProcess::Attach(int console) {
+  return SendPacketWithFd(
+      socket_.get(), EncodeShimCommand({.kind = ShimCommand::Kind::kAttach}),
+      console);
+}
+
 absl::Status ShimProcess::AwaitEnd(absl::Duration timeout) const {
   ASSIGN_OR_RETURN(bool ended,
                    AwaitReadable(pidfd_.get(), absl::Now() + timeout));

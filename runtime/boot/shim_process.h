@@ -50,6 +50,8 @@ class ShimProcess {
   // failed step's status; Aborted if the shim ended without a word;
   // DeadlineExceeded.
   absl::StatusOr<ShimState> AwaitState(absl::Duration timeout);
+  // Asks it to show the console on the stream socket `console`.
+  absl::Status Attach(int console);
   // Waits for the end of the process. DeadlineExceeded.
   absl::Status AwaitEnd(absl::Duration timeout) const;
 

@@ -123,18 +123,46 @@ absl::StatusOr<ShimState> DecodeShimState(absl::string_view bytes) {
   return state;
 }
 
-std::string EncodeStopCommand(absl::Duration grace) {
+std::string EncodeShimCommand(const ShimCommand& command) {
   pb::ShimCommand out;
-  out.mutable_stop()->set_grace_msec(static_cast<uint64_t>(
-      std::max<int64_t>(0, absl::ToInt64Milliseconds(grace))));
+  switch (command.kind) {
+    case ShimCommand::Kind::kStop:
+      out.mutable_stop()->set_grace_msec(static_cast<uint64_t>(
+          std::max<int64_t>(0, absl::ToInt64Milliseconds(command.grace))));
+      break;
+    case ShimCommand::Kind::kAttach:
+      out.mutable_attach();
+      break;
+    case ShimCommand::Kind::kResize:
+      out.mutable_resize()->set_rows(command.rows);
+      out.mutable_resize()->set_columns(command.columns);
+      break;
+  }
   return out.SerializeAsString();
 }
 
-absl::StatusOr<absl::Duration> DecodeStopCommand(absl::string_view bytes) {
+absl::StatusOr<ShimCommand> DecodeShimCommand(absl::string_view bytes) {
   absl::StatusOr<pb::ShimCommand> in = Parse<pb::ShimCommand>(bytes);
   if (!in.ok()) return in.status();
-  if (!in->has_stop()) return absl::DataLossError("unknown shim command");
-  return absl::Milliseconds(in->stop().grace_msec());
+  switch (in->command_case()) {
+    case pb::ShimCommand::kStop:
+      return ShimCommand{.grace = absl::Milliseconds(in->stop().grace_msec())};
+    case pb::ShimCommand::kAttach:
+      return ShimCommand{.kind = ShimCommand::Kind::kAttach};
+    case pb::ShimCommand::kResize:
+      // ioctl_tty(2), TIOCSWINSZ: two unsigned shorts.
+      if (in->resize().rows() > UINT16_MAX ||
+          in->resize().columns() > UINT16_MAX) {
+        return absl::DataLossError("window of a console: too large");
+      }
+      return ShimCommand{
+          .kind = ShimCommand::Kind::kResize,
+          .rows = static_cast<uint16_t>(in->resize().rows()),
+          .columns = static_cast<uint16_t>(in->resize().columns())};
+    case pb::ShimCommand::COMMAND_NOT_SET:
+      break;
+  }
+  return absl::DataLossError("unknown shim command");
 }
 
 }  // namespace davit

@@ -31,9 +31,18 @@ struct ShimState {
 std::string EncodeShimState(const ShimState& state);
 absl::StatusOr<ShimState> DecodeShimState(absl::string_view bytes);
 
-// Never empty, as packets must not be. DataLoss if it is another command.
-std::string EncodeStopCommand(absl::Duration grace);
-absl::StatusOr<absl::Duration> DecodeStopCommand(absl::string_view bytes);
+// What an agent asks of a shim.
+struct ShimCommand {
+  enum class Kind { kStop, kAttach, kResize };
+  Kind kind = Kind::kStop;
+  absl::Duration grace = absl::ZeroDuration();  // kStop
+  uint16_t rows = 0, columns = 0;               // kResize
+};
+
+// Never empty, as packets must not be. DataLoss if it is no command that we
+// know.
+std::string EncodeShimCommand(const ShimCommand& command);
+absl::StatusOr<ShimCommand> DecodeShimCommand(absl::string_view bytes);
 
 }  // namespace davit
 

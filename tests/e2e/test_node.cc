@@ -269,6 +269,8 @@ HostSnapshot TestNode::Snapshot() const {
        absl::StrCat("find ", lease_dir(),
                     " -type f ! -name lock ! -name 'last_reserved_ip.*' "
                     "2>/dev/null || true"));
+  list("id ranges",
+       "ls /run/davit-id-ranges 2>/dev/null | grep -vx lock; true");
   list("mounts", "awk '{print $5, $9}' /proc/self/mountinfo");
   // On a systemd host the slice stays until the machine stops.
   list("cgroups", absl::StrCat("find /sys/fs/cgroup -type d -path '*",

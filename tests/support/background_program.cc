@@ -49,6 +49,17 @@ bool BackgroundProgram::running() const {
   return pid_ > 0 && kill(pid_, 0) == 0;
 }
 
+std::string BackgroundProgram::ReadSome() {
+  char buffer[4096];
+  pollfd wait = {out_.get(), POLLIN, 0};
+  ssize_t n = 0;
+  if (poll(&wait, 1, kLineMillis) > 0) {
+    n = read(out_.get(), buffer, sizeof(buffer));
+  }
+  if (n <= 0) ADD_FAILURE() << "no output came";
+  return std::string(buffer, n > 0 ? static_cast<size_t>(n) : 0);
+}
+
 std::string BackgroundProgram::ReadLine() {
   std::string line;
   pollfd wait = {out_.get(), POLLIN, 0};

@@ -23,6 +23,8 @@ class BackgroundProgram {
   // The next line, without its newline; fails the test and returns "" when it
   // does not come within ten seconds.
   std::string ReadLine();
+  // What is there, at least a byte; the same with regard to time.
+  std::string ReadSome();
   bool running() const;
 
  private:

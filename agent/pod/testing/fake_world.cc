@@ -1,5 +1,6 @@
 #include "agent/pod/testing/fake_world.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include <utility>
@@ -54,6 +55,45 @@ absl::Status JournaledNetwork::Detach(const PodNetworkRequest& request) {
   return journal_->Leave("detach");
 }
 
+absl::StatusOr<PodUserns> JournaledUserns::Prepare(
+    const std::string& runtime_dir) {
+  RETURN_IF_ERROR(journal_->Enter("userns"));
+  PodUserns userns = {.path = runtime_dir + "/userns"};
+  {
+    absl::MutexLock lock(&mutex_);
+    pins_.insert(userns.path);
+    userns.base = last_base_ += kUsernsIds;
+  }
+  RETURN_IF_ERROR(journal_->Leave("userns"));
+  return userns;
+}
+
+absl::Status JournaledUserns::Remove(const std::string& runtime_dir) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (pins_.count(runtime_dir + "/userns") == 0) return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(journal_->Enter("rm_userns"));
+  {
+    absl::MutexLock lock(&mutex_);
+    pins_.erase(runtime_dir + "/userns");
+  }
+  return journal_->Leave("rm_userns");
+}
+
+absl::StatusOr<UniqueFd> JournaledUserns::CreateNetns(const PodUserns& userns) {
+  absl::MutexLock lock(&mutex_);
+  if (pins_.count(userns.path) == 0) {
+    return absl::NotFoundError(absl::StrCat(userns.path, " is not pinned"));
+  }
+  return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+std::set<std::string> JournaledUserns::pins() const {
+  absl::MutexLock lock(&mutex_);
+  return pins_;
+}
+
 FakeWorld::FakeWorld() {
   images.Add("localhost/davit/stage1", {}, /*bootable=*/true, {"/l/stage1"});
   ImageConfig web;
@@ -85,7 +125,8 @@ PodManager& FakeWorld::Restart(bool kill) {
   if (kill) journal.Kill().IgnoreError();
   manager_.reset();
   journal.Revive();
-  PodManagerDeps deps{&store, &images, &rootfs, &network, &launcher, &apps};
+  PodManagerDeps deps{&store,    &images, &rootfs, &network,
+                      &launcher, &apps,   &userns};
   deps.node_address = [this] { return node_address; };
   deps.logs_complete = [this](const PodRef&, const std::string&) {
     return logs_complete.load();
@@ -131,6 +172,9 @@ std::vector<std::string> FakeWorld::Leftovers() {
   std::vector<std::string> cgroups = launcher.Known();
   for (const std::string& id : cgroups) {
     left.push_back(absl::StrCat("cgroup ", id));
+  }
+  for (const std::string& path : userns.pins()) {
+    left.push_back(absl::StrCat("userns ", path));
   }
   return left;
 }

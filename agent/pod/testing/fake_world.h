@@ -2,8 +2,10 @@
 #define DAVIT_AGENT_POD_TESTING_FAKE_WORLD_H_
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,24 @@ class JournaledNetwork : public FakePodNetwork {
   Journal* const journal_;
 };
 
+// User namespaces with a journal: "userns", "rm_userns". The n-th has base
+// n * 65536.
+class JournaledUserns : public UsernsOps {
+ public:
+  explicit JournaledUserns(Journal* journal) : journal_(journal) {}
+  absl::StatusOr<PodUserns> Prepare(const std::string& runtime_dir) override;
+  absl::Status Remove(const std::string& runtime_dir) override;
+  // Any open file: the fake network knows namespaces by their pods.
+  absl::StatusOr<UniqueFd> CreateNetns(const PodUserns& userns) override;
+  std::set<std::string> pins() const;
+
+ private:
+  Journal* const journal_;
+  mutable absl::Mutex mutex_;
+  std::set<std::string> pins_ ABSL_GUARDED_BY(mutex_);
+  uint32_t last_base_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
 // A node for pod managers: its disk, its kernel, its images. Managers come and
 // go; the world stays. Images: the stage1, "web" (entrypoint "serve"), and
 // "plain", which cannot boot.
@@ -77,6 +97,7 @@ class FakeWorld {
   JournaledNetwork network{&journal};
   ScriptedLauncher launcher{&journal};
   ScriptedApps apps{&journal};
+  JournaledUserns userns{&journal};
   PodManagerOptions options;
   // What the manager's other dependencies answer, and were asked.
   std::string node_address, last_dial;

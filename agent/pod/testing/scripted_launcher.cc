@@ -79,6 +79,13 @@ class ScriptedProcess : public PodProcess {
             {"ready", now}};
   }
 
+  absl::StatusOr<std::unique_ptr<ExecSession>> AttachConsole(
+      bool typing) override {
+    RETURN_IF_ERROR(
+        launcher_->journal_->Enter("attach_console", typing ? "typing" : ""));
+    return absl::UnimplementedError("a scripted pod has no console");
+  }
+
   absl::StatusOr<PodUsage> Usage() const override {
     return PodUsage{.memory_bytes = 4096, .tasks = 3};
   }

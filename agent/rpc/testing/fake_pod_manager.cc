@@ -227,6 +227,14 @@ absl::StatusOr<UniqueFd> FakePodManager::Dial(const std::string& pod,
   return dial(pod, port);
 }
 
+absl::StatusOr<std::unique_ptr<ExecSession>> FakePodManager::Attach(
+    const std::string& pod, bool typing) {
+  ExecRequest request;
+  request.app = "console";
+  request.stdin_open = typing;
+  return Exec(pod, request);
+}
+
 absl::StatusOr<std::vector<NetworkCheck>> FakePodManager::CheckNetworks(
     const std::string& pod) {
   absl::MutexLock lock(&mutex_);

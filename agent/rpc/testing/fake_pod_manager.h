@@ -63,6 +63,9 @@ class FakePodManager : public PodManager {
   bool LogEnded(const std::string& pod, const std::string& app) override;
   absl::StatusOr<std::unique_ptr<ExecSession>> Exec(
       const std::string& pod, ExecRequest request) override;
+  // What SetExec gave, for "console" and with stdin_open as `typing`.
+  absl::StatusOr<std::unique_ptr<ExecSession>> Attach(const std::string& pod,
+                                                      bool typing) override;
   absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(
       const std::string& pod) override;
   absl::StatusOr<UniqueFd> Dial(const std::string& pod, uint16_t port) override;

@@ -14,8 +14,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "runtime/app/app.h"
 #include "runtime/app/launcher/app_plan_file.h"
 #include "runtime/app/launcher/exec_channel.h"
@@ -67,8 +69,41 @@ std::vector<std::string> CommandEnvironment(const AppSpec& app,
   return env;
 }
 
+// The environment that systemd and PAM have given us; without what is ours
+// alone.
+std::vector<std::string> LoginEnvironment(const ExecPlan& plan) {
+  std::vector<std::string> env;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    absl::string_view text = *entry;
+    if (absl::StartsWith(text, "INVOCATION_ID=") ||
+        absl::StartsWith(text, "JOURNAL_STREAM=") ||
+        absl::StartsWith(text, "SYSTEMD_EXEC_PID=")) {
+      continue;
+    }
+    env.emplace_back(text);
+  }
+  std::string term = EnvironmentValue(env, "TERM");
+  if (plan.tty && (term.empty() || term == "dumb" || term == "linux")) {
+    env = MergeEnvironment(env, {"TERM=xterm"});
+  }
+  return MergeEnvironment(env, plan.env);
+}
+
+// A login: systemd has made us the user, in its home directory.
+absl::Status BecomeLogin(const ExecJob& job) {
+  RETURN_IF_ERROR(SetUpStreams(job, getuid()));
+  RETURN_IF_ERROR(ResetProcess());
+  std::vector<std::string> env = LoginEnvironment(job.plan);
+  if (!job.plan.argv.empty()) return ExecuteInPath(job.plan.argv, env);
+  std::string shell = EnvironmentValue(env, "SHELL");
+  if (shell.empty()) shell = "/bin/sh";
+  // "-sh": what every shell takes for a login.
+  return ExecuteAs(shell, {"-" + shell.substr(shell.rfind('/') + 1)}, env);
+}
+
 // In the child: becomes the command; returns only on failure.
 absl::Status BecomeCommand(const ExecJob& job) {
+  if (job.plan.login) return BecomeLogin(job);
   AppSpec app = PodWorld();
   if (!job.plan.app.empty()) {
     ASSIGN_OR_RETURN(app, ReadAppPlan(job.plan.app));

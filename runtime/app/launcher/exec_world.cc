@@ -118,7 +118,9 @@ absl::Status SetStreams(int in, int out, int err) {
 absl::Status SetUpTerminal(int sent, uid_t uid) {
   UniqueFd terminal = OpenTerminal(sent);
   if (!terminal) return ErrnoError("fcntl(tty, F_DUPFD)");
-  if (fchown(terminal.get(), uid, static_cast<gid_t>(-1)) < 0) {
+  // A login's user has it already, if the node could tell who that is.
+  if (fchown(terminal.get(), uid, static_cast<gid_t>(-1)) < 0 &&
+      geteuid() == 0) {
     return ErrnoError("fchown(tty, %d)", uid);
   }
   if (ioctl(terminal.get(), TIOCSCTTY, 0) < 0) return ErrnoError("TIOCSCTTY");

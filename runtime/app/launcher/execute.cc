@@ -48,6 +48,12 @@ absl::Status Execute(const std::vector<std::string>& argv,
   return ExecuteFile(argv[0], argv, env);
 }
 
+absl::Status ExecuteAs(const std::string& path,
+                       const std::vector<std::string>& argv,
+                       const std::vector<std::string>& env) {
+  return ExecuteFile(path, argv, env);
+}
+
 absl::Status ExecuteInPath(const std::vector<std::string>& argv,
                            const std::vector<std::string>& env) {
   const std::string& name = argv[0];

@@ -14,7 +14,12 @@ namespace davit {
 absl::Status Execute(const std::vector<std::string>& argv,
                      const std::vector<std::string>& env);
 
-// The same, but a name without a slash is looked up in the PATH of `env` as
+// The same with another argv[0].
+absl::Status ExecuteAs(const std::string& path,
+                       const std::vector<std::string>& argv,
+                       const std::vector<std::string>& env);
+
+// As Execute, but a name without a slash is looked up in the PATH of `env` as
 // execvp(3) does, after all restrictions: what the user may not search is not
 // found.
 absl::Status ExecuteInPath(const std::vector<std::string>& argv,

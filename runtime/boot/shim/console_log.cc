@@ -38,14 +38,17 @@ void ConsoleLog::Append(absl::string_view data) {
   }
 }
 
-void ConsoleLog::DrainFrom(int master) {
+void ConsoleLog::DrainFrom(int master,
+                           const std::function<void(absl::string_view)>& show) {
   char buffer[4096];
   while (true) {
     ssize_t n = read(master, buffer, sizeof(buffer));
     if (n < 0 && errno == EINTR) continue;
     // EIO: no process has the console open just now; that may change.
     if (n <= 0) return;
-    Append(absl::string_view(buffer, static_cast<size_t>(n)));
+    absl::string_view data(buffer, static_cast<size_t>(n));
+    Append(data);
+    show(data);
   }
 }
 

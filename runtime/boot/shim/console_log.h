@@ -1,6 +1,7 @@
 #ifndef DAVIT_RUNTIME_BOOT_SHIM_CONSOLE_LOG_H_
 #define DAVIT_RUNTIME_BOOT_SHIM_CONSOLE_LOG_H_
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -19,8 +20,10 @@ class ConsoleLog {
   static absl::StatusOr<ConsoleLog> Open(const std::string& path, size_t limit);
 
   void Append(absl::string_view data);
-  // Reads `master`, the non-blocking master of a pty, until nothing is left.
-  void DrainFrom(int master);
+  // Reads `master`, the non-blocking master of a pty, until nothing is left;
+  // `show` sees it too.
+  void DrainFrom(int master,
+                 const std::function<void(absl::string_view)>& show);
 
  private:
   ConsoleLog(std::string path, size_t limit, UniqueFd fd)

@@ -9,7 +9,6 @@
 #include "absl/status/statusor.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/boot/packet_socket.h"
-#include "runtime/boot/shim_state.h"
 
 namespace davit {
 namespace {
@@ -70,13 +69,30 @@ void ControlServer::Accept() {
 
 void ControlServer::OnReadable(int fd) {
   while (clients_.count(fd) != 0) {
-    absl::StatusOr<std::string> packet = ReceivePacket(fd);
+    UniqueFd passed;
+    absl::StatusOr<std::string> packet = ReceivePacket(fd, &passed);
     if (absl::IsUnavailable(packet.status())) return;
     if (!packet.ok()) return Drop(fd);
-    absl::StatusOr<absl::Duration> grace = DecodeStopCommand(*packet);
-    if (!grace.ok()) return Drop(fd);
-    on_stop_(*grace);
+    absl::StatusOr<ShimCommand> command = DecodeShimCommand(*packet);
+    if (!command.ok()) return Drop(fd);
+    if (!Obey(fd, *command, std::move(passed))) return Drop(fd);
   }
+}
+
+bool ControlServer::Obey(int fd, const ShimCommand& command, UniqueFd passed) {
+  switch (command.kind) {
+    case ShimCommand::Kind::kStop:
+      handlers_.stop(command.grace);
+      return true;
+    case ShimCommand::Kind::kAttach:
+      if (!passed) return false;
+      handlers_.attach(std::move(passed));
+      return SendPacket(fd, state_).ok();
+    case ShimCommand::Kind::kResize:
+      handlers_.resize(command.rows, command.columns);
+      return true;
+  }
+  return false;
 }
 
 void ControlServer::Drop(int fd) {

@@ -1,6 +1,7 @@
 #ifndef DAVIT_RUNTIME_BOOT_SHIM_CONTROL_H_
 #define DAVIT_RUNTIME_BOOT_SHIM_CONTROL_H_
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -9,6 +10,7 @@
 #include "absl/time/time.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/boot/epoll.h"
+#include "runtime/boot/shim_state.h"
 
 namespace davit {
 
@@ -17,11 +19,16 @@ namespace davit {
 // Epoll's thread.
 class ControlServer {
  public:
-  using OnStop = std::function<void(absl::Duration grace)>;
+  struct Handlers {
+    std::function<void(absl::Duration grace)> stop;
+    // Somebody at the console, by a stream socket.
+    std::function<void(UniqueFd client)> attach;
+    std::function<void(uint16_t rows, uint16_t columns)> resize;
+  };
 
   // `epoll` must outlive this.
-  ControlServer(Epoll& epoll, OnStop on_stop)
-      : epoll_(epoll), on_stop_(std::move(on_stop)) {}
+  ControlServer(Epoll& epoll, Handlers handlers)
+      : epoll_(epoll), handlers_(std::move(handlers)) {}
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;
 
@@ -36,10 +43,12 @@ class ControlServer {
  private:
   void Accept();
   void OnReadable(int fd);
+  // False if that was nonsense.
+  bool Obey(int fd, const ShimCommand& command, UniqueFd passed);
   void Drop(int fd);
 
   Epoll& epoll_;
-  OnStop on_stop_;
+  Handlers handlers_;
   UniqueFd listener_;
   std::map<int, UniqueFd> clients_;
   std::string state_;

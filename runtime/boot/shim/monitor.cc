@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -49,8 +50,16 @@ Monitor::Monitor(Epoll& epoll, MonitoredPod pod, StartedPod started,
       started_(std::move(started)),
       notify_(std::move(started_.notify), started_.init.pid),
       log_(std::move(log)),
+      hub_(epoll, started_.console.get()),
       state_(std::move(state)),
-      control_(epoll, [this](absl::Duration grace) { Stop(grace); }) {
+      control_(epoll,
+               {.stop = [this](absl::Duration grace) { Stop(grace); },
+                .attach = [this](UniqueFd fd) { hub_.Add(std::move(fd)); },
+                .resize =
+                    [this](uint16_t rows, uint16_t columns) {
+                      winsize size = {.ws_row = rows, .ws_col = columns};
+                      ioctl(started_.console.get(), TIOCSWINSZ, &size);
+                    }}) {
   state_.init = started_.init;
   for (BootPhase& phase : started_.phases) {
     state_.phases.push_back(std::move(phase));
@@ -77,14 +86,24 @@ absl::Status Monitor::Watch() {
                              [this](uint32_t) { ended_ = true; }));
   // Edge-triggered: while nobody has the slave open the master hangs up, and a
   // level would report that for ever.
-  RETURN_IF_ERROR(
-      epoll_.Add(started_.console.get(), EPOLLIN | EPOLLET,
-                 [this](uint32_t) { log_.DrainFrom(started_.console.get()); }));
+  RETURN_IF_ERROR(epoll_.Add(started_.console.get(),
+                             EPOLLIN | EPOLLOUT | EPOLLET,
+                             [this](uint32_t events) { OnConsole(events); }));
   RETURN_IF_ERROR(epoll_.Add(notify_.fd(), EPOLLIN, [this](uint32_t) {
     notify_.Drain([this](const NotifyMessage& m) { OnNotify(m); });
   }));
   return epoll_.Add(terminate_.get(), EPOLLIN,
                     [this](uint32_t) { OnTerminate(); });
+}
+
+void Monitor::OnConsole(uint32_t events) {
+  DrainConsole();
+  if (events & EPOLLOUT) hub_.OnConsoleWritable();
+}
+
+void Monitor::DrainConsole() {
+  log_.DrainFrom(started_.console.get(),
+                 [this](absl::string_view data) { hub_.Show(data); });
 }
 
 absl::Status Monitor::WatchTtys() {
@@ -171,7 +190,7 @@ absl::Status Monitor::Finish() {
   // not.
   absl::Status killed = pod_.cgroup.Kill(kKillTimeout);
   exit.oom_killed = pod_.cgroup.OomKills() > 0;
-  log_.DrainFrom(started_.console.get());
+  DrainConsole();
   absl::Status written = WriteFileAtomic(ExitRecordPath(pod_.state_dir),
                                          FormatExitRecord(exit), 0640);
   absl::Status closed = RemoveUnixExport(UnixExportPath(pod_.runtime_dir));

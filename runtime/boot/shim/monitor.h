@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/boot/epoll.h"
+#include "runtime/boot/shim/console_hub.h"
 #include "runtime/boot/shim/console_log.h"
 #include "runtime/boot/shim/control.h"
 #include "runtime/boot/shim/notify.h"
@@ -49,6 +50,8 @@ class Monitor {
   absl::Status WatchTtys();
   void OnNotify(const NotifyMessage& message);
   void OnTerminate();
+  void OnConsole(uint32_t events);
+  void DrainConsole();
   void Stop(absl::Duration grace);
   void ContinueStop();
   absl::Status Finish();
@@ -60,6 +63,7 @@ class Monitor {
   StartedPod started_;
   NotifySocket notify_;
   ConsoleLog log_;
+  ConsoleHub hub_;
   ShimState state_;
   StopSequence stop_;
   ControlServer control_;

@@ -13,6 +13,7 @@
 #include "runtime/boot/epoll.h"
 #include "runtime/boot/packet_socket.h"
 #include "runtime/boot/shim/channel.h"
+#include "runtime/boot/shim/console_hub.h"
 #include "runtime/boot/shim/console_log.h"
 #include "runtime/boot/shim/control.h"
 #include "runtime/boot/shim/device_policy.h"
@@ -288,6 +289,127 @@ TEST(ApplyDevicePolicy, RefusesToRunWithoutAny) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
+// --- ConsoleTail, ConsoleHub ------------------------------------------------
+
+TEST(ConsoleTail, KeepsTheLastBytesByTheirPosition) {
+  ConsoleTail tail;
+  uint64_t position = 0;
+  EXPECT_EQ(tail.From(position), "");
+  tail.Append("one");
+  EXPECT_EQ(tail.From(position), "one");
+  position = 2;
+  EXPECT_EQ(tail.From(position), "e");
+  for (int i = 0; i < 5; ++i) tail.Append(std::string(50000, 'a' + i));
+  position = 0;
+  absl::string_view kept = tail.From(position);
+  EXPECT_EQ(kept.size(), ConsoleTail::kLimit);
+  EXPECT_EQ(position, 3 + 250000 - ConsoleTail::kLimit);
+  EXPECT_EQ(kept.front(), 'd');
+  EXPECT_EQ(kept.back(), 'e');
+  position = 250003;
+  EXPECT_EQ(tail.From(position), "");
+}
+
+class ConsoleHubTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(Epoll epoll, Epoll::Create());
+    epoll_ = std::make_unique<Epoll>(std::move(epoll));
+    int ends[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    console_.Reset(ends[0]);
+    pod_.Reset(ends[1]);
+    hub_ = std::make_unique<ConsoleHub>(*epoll_, console_.get());
+  }
+  UniqueFd Attach() {
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    hub_->Add(UniqueFd(ends[1]));
+    return UniqueFd(ends[0]);
+  }
+  void Turn() { ASSERT_THAT(epoll_->Wait(absl::ZeroDuration()), IsOk()); }
+  static std::string Read(const UniqueFd& fd) {
+    std::string text(1 << 20, '\0');
+    ssize_t n = read(fd.get(), text.data(), text.size());
+    text.resize(n < 0 ? 0 : n);
+    return text;
+  }
+
+  std::unique_ptr<Epoll> epoll_;
+  UniqueFd console_, pod_;  // what the pod reads comes out of `pod_`
+  std::unique_ptr<ConsoleHub> hub_;
+};
+
+TEST_F(ConsoleHubTest, ShowsTheTailAndThenAllToEveryone) {
+  hub_->Show("before ");
+  UniqueFd a = Attach();
+  EXPECT_EQ(Read(a), "before ");
+  UniqueFd b = Attach();
+  hub_->Show("now");
+  EXPECT_EQ(Read(a), "now");
+  EXPECT_EQ(Read(b), "before now");
+}
+
+TEST_F(ConsoleHubTest, PassesOnWhatIsTyped) {
+  UniqueFd a = Attach(), b = Attach();
+  ASSERT_EQ(write(a.get(), "root\n", 5), 5);
+  Turn();
+  ASSERT_EQ(write(b.get(), "x", 1), 1);
+  Turn();
+  EXPECT_EQ(Read(pod_), "root\nx");
+  // The end of its input is not the end of its looking.
+  shutdown(a.get(), SHUT_WR);
+  Turn();
+  hub_->Show("still");
+  EXPECT_EQ(Read(a), "still");
+}
+
+TEST_F(ConsoleHubTest, WhoDoesNotReadMissesTheOldest) {
+  UniqueFd slow = Attach(), quick = Attach();
+  std::string seen;
+  for (int i = 0; i < 100; ++i) {
+    hub_->Show(std::string(16384, 'a' + i % 26));
+    seen += Read(quick);
+  }
+  EXPECT_EQ(seen.size(), 100u * 16384);
+  std::string late;
+  for (int i = 0; i < 100; ++i) {
+    late += Read(slow);
+    Turn();
+  }
+  EXPECT_LT(late.size(), 100u * 16384);
+  EXPECT_GE(late.size(), ConsoleTail::kLimit);
+  EXPECT_EQ(late.back(), 'a' + 99 % 26);
+}
+
+TEST_F(ConsoleHubTest, TypingWaitsForAConsoleThatIsFull) {
+  UniqueFd a = Attach();
+  std::string typed(4096, 'x');
+  size_t sent = 0;
+  for (int i = 0; i < 1000; ++i) {
+    ssize_t n = write(a.get(), typed.data(), typed.size());
+    if (n > 0) sent += n;
+    Turn();
+  }
+  EXPECT_LT(sent, 1000u * 4096);  // it came to a stop
+  size_t received = 0;
+  for (int i = 0; i < 2000 && received < sent; ++i) {
+    received += Read(pod_).size();
+    hub_->OnConsoleWritable();
+  }
+  EXPECT_EQ(received, sent);
+}
+
+TEST_F(ConsoleHubTest, ForgetsWhoHasGone) {
+  UniqueFd a = Attach(), b = Attach();
+  a.Reset();
+  Turn();
+  hub_->Show("x");
+  EXPECT_EQ(Read(b), "x");
+  b.Reset();
+  hub_->Show("y");  // before the hub has heard of it
+}
+
 // --- ControlServer ---------------------------------------------------------
 
 class ControlServerTest : public ::testing::Test {
@@ -296,7 +418,14 @@ class ControlServerTest : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(Epoll epoll, Epoll::Create());
     epoll_ = std::make_unique<Epoll>(std::move(epoll));
     server_ = std::make_unique<ControlServer>(
-        *epoll_, [this](absl::Duration grace) { stops_.push_back(grace); });
+        *epoll_,
+        ControlServer::Handlers{
+            .stop = [this](absl::Duration grace) { stops_.push_back(grace); },
+            .attach = [this](UniqueFd fd) { attached_ = std::move(fd); },
+            .resize =
+                [this](uint16_t rows, uint16_t columns) {
+                  window_ = absl::StrCat(rows, "x", columns);
+                }});
     ASSERT_OK_AND_ASSIGN(UniqueFd listener, ListenForPackets(path_));
     ASSERT_THAT(server_->Serve(std::move(listener)), IsOk());
   }
@@ -308,7 +437,48 @@ class ControlServerTest : public ::testing::Test {
   std::unique_ptr<Epoll> epoll_;
   std::unique_ptr<ControlServer> server_;
   std::vector<absl::Duration> stops_;
+  UniqueFd attached_;
+  std::string window_;
 };
+
+TEST_F(ControlServerTest, PassesConsolesOnAndAnswers) {
+  server_->Publish("state");
+  UniqueFd client = Connect();
+  Turn();
+  EXPECT_EQ(ReceivePacket(client.get()).value(), "state");
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  UniqueFd ours(ends[0]), theirs(ends[1]);
+  ASSERT_THAT(
+      SendPacketWithFd(client.get(),
+                       EncodeShimCommand({.kind = ShimCommand::Kind::kAttach}),
+                       theirs.get()),
+      IsOk());
+  theirs.Reset();
+  Turn();
+  EXPECT_EQ(ReceivePacket(client.get()).value(), "state");
+  ASSERT_TRUE(attached_);
+  ASSERT_EQ(write(attached_.get(), "x", 1), 1);
+  char byte = 0;
+  EXPECT_EQ(read(ours.get(), &byte, 1), 1);
+  EXPECT_EQ(byte, 'x');
+  EXPECT_NE(fcntl(attached_.get(), F_GETFD) & FD_CLOEXEC, 0);
+  ASSERT_THAT(SendPacket(client.get(),
+                         EncodeShimCommand({.kind = ShimCommand::Kind::kResize,
+                                            .rows = 50,
+                                            .columns = 132})),
+              IsOk());
+  Turn();
+  EXPECT_EQ(window_, "50x132");
+  // One that forgot the socket.
+  ASSERT_THAT(
+      SendPacket(client.get(),
+                 EncodeShimCommand({.kind = ShimCommand::Kind::kAttach})),
+      IsOk());
+  Turn();
+  EXPECT_THAT(ReceivePacket(client.get()),
+              StatusIs(absl::StatusCode::kOutOfRange));
+}
 
 TEST_F(ControlServerTest, TellsTheStateOnConnectAndAtChanges) {
   server_->Publish("one");
@@ -326,8 +496,9 @@ TEST_F(ControlServerTest, TellsTheStateOnConnectAndAtChanges) {
 TEST_F(ControlServerTest, TakesStopsAndDropsNonsense) {
   UniqueFd client = Connect();
   Turn();
-  ASSERT_THAT(SendPacket(client.get(), EncodeStopCommand(absl::Seconds(7))),
-              IsOk());
+  ASSERT_THAT(
+      SendPacket(client.get(), EncodeShimCommand({.grace = absl::Seconds(7)})),
+      IsOk());
   Turn();
   EXPECT_THAT(stops_, ::testing::ElementsAre(absl::Seconds(7)));
   ASSERT_THAT(SendPacket(client.get(), "\xff\xff\xff"), IsOk());
@@ -341,16 +512,18 @@ TEST_F(ControlServerTest, HearsWhoSpeaksAndLeaves) {
   server_->Publish("state");
   {
     UniqueFd brief = Connect();
-    ASSERT_THAT(SendPacket(brief.get(), EncodeStopCommand(absl::Seconds(1))),
-                IsOk());
+    ASSERT_THAT(
+        SendPacket(brief.get(), EncodeShimCommand({.grace = absl::Seconds(1)})),
+        IsOk());
   }
   Turn();  // accept
   Turn();  // read
   EXPECT_THAT(stops_, ::testing::ElementsAre(absl::Seconds(1)));
   UniqueFd client = Connect();
   Turn();
-  ASSERT_THAT(SendPacket(client.get(), EncodeStopCommand(absl::Seconds(2))),
-              IsOk());
+  ASSERT_THAT(
+      SendPacket(client.get(), EncodeShimCommand({.grace = absl::Seconds(2)})),
+      IsOk());
   client.Reset();
   // A change of the state comes before the turn of that client.
   server_->Publish("next");
