@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/cgroup/cgroup_fs.h"
 #include "runtime/cgroup/cgroup_record.h"
 #include "runtime/cgroup/host_systemd.h"
 #include "runtime/cgroup/pod_scope.h"
@@ -117,6 +118,11 @@ absl::Status PodHome::Remove(const std::string& pod_id,
   UnregisterMachine(scope, absl::Now() + kMachinedTimeout).IgnoreError();
   RETURN_IF_ERROR(StopScope(scope, absl::Now() + kSystemdTimeout),
                   "stop scope");
+  // Of a scope that ended by itself, systemd leaves a directory that was not
+  // empty yet.
+  for (const CgroupDir& dir : cgroup.dirs()) {
+    if (dir.in_scope) removed.Update(RemoveCgroupTree(dir.base));
+  }
   return removed;
 }
 
