@@ -199,9 +199,13 @@ void AddRunCommand(CLI::App& app, Context& context) {
                   "of the whole pod at most, \"256Mi\"; at least 16Mi");
   run->add_option("--cpus", flags->cpus,
                   "CPU time of the whole pod at most, in cores, \"1.5\"");
-  run->add_flag("--host-users,!--no-host-users", flags->host_users,
-                "use the node's users, or a user namespace (default: as the "
-                "agent is set up)");
+  auto* host_users = run->add_flag_callback(
+      "--host-users", [flags] { flags->host_users = true; },
+      "use the node's users, also if the agent's default is another");
+  run->add_flag_callback(
+         "--no-host-users", [flags] { flags->host_users = false; },
+         "give the pod users of its own, by a user namespace")
+      ->excludes(host_users);
   run->add_flag("--privileged", flags->privileged,
                 "all capabilities that the pod has");
   run->add_flag("--command", flags->command,
