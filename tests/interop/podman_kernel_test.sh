@@ -99,7 +99,9 @@ END
 }
 
 run_look_remove() {
-  podman_ run --cgroup-parent "$cgroup" -d --name web --net first,second \
+  # Podman itself names the interfaces in whatever order it finds the networks.
+  podman_ run --cgroup-parent "$cgroup" -d --name web \
+    --network first:interface_name=eth0 --network second:interface_name=eth1 \
     -p 127.0.0.1:8080:80 --rootfs "$dir/rootfs" \
     /bin/busybox httpd -f -p 80 -h / >/dev/null
   local addresses netns
@@ -133,12 +135,26 @@ veths() { ip -o link show type veth; }
 expect() {
   [ "$2" = "$3" ] && return
   echo "FAIL: $1: want '$2', have '$3'"
+  echo "the pod's addresses: ${addresses:-}"
   exit 1
+}
+
+# Busy until podman's last process has gone.
+remove_cgroups() {
+  local attempt
+  for attempt in {1..50}; do
+    find /sys/fs/cgroup -depth -type d -path "*$cgroup*" -exec rmdir {} + \
+      2>/dev/null || true
+    [ -n "$(find /sys/fs/cgroup -type d -path "*$cgroup*")" ] || return 0
+    sleep 0.1
+  done
+  echo "FAIL: cgroups left after $attempt attempts: $cgroup"
+  return 1
 }
 
 tear_down() {
   podman_ rm -f -t 0 -i web >/dev/null 2>&1 || true
-  find /sys/fs/cgroup -depth -type d -path "*$cgroup*" -exec rmdir {} + || true
+  remove_cgroups
   umount --lazy /run /var/lib/cni /var/lib/containers
   rm -rf --one-file-system "$dir"
 }
