@@ -88,21 +88,34 @@ void RemoveCgroups(const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<NspawnRun> RunNspawn(const std::string& root,
-                                    const std::string& scratch,
-                                    const std::string& cgroup) {
-  std::string path = absl::StrCat(scratch, "/notify");
+absl::StatusOr<std::unique_ptr<NspawnMachine>> NspawnMachine::Boot(
+    const std::string& root, const std::string& scratch,
+    const std::string& name) {
+  std::string path = absl::StrCat(scratch, "/", name, ".notify");
   ASSIGN_OR_RETURN(UniqueFd notify, BindNotifySocket(path));
   absl::Time start = absl::Now();
-  ASSIGN_OR_RETURN(pid_t pid, StartDetached(NspawnCommand(root, path, cgroup)));
-  absl::Status ready = WaitForReady(notify.get(), start + absl::Seconds(60));
-  absl::Time at_ready = absl::Now();
-  kill(pid, ready.ok() ? SIGTERM : SIGKILL);
-  waitpid(pid, nullptr, 0);
-  absl::Time at_end = absl::Now();
-  RemoveCgroups(cgroup);
-  RETURN_IF_ERROR(ready);
-  return NspawnRun{at_ready - start, at_end - at_ready};
+  ASSIGN_OR_RETURN(pid_t pid, StartDetached(NspawnCommand(root, path, name)));
+  std::unique_ptr<NspawnMachine> machine(new NspawnMachine(name, pid));
+  RETURN_IF_ERROR(WaitForReady(notify.get(), start + absl::Seconds(120)));
+  machine->ready_at_ = absl::Now();
+  machine->ready_after_ = machine->ready_at_ - start;
+  return machine;
+}
+
+absl::Duration NspawnMachine::Stop() {
+  absl::Time start = absl::Now();
+  kill(pid_, SIGTERM);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+  return absl::Now() - start;
+}
+
+NspawnMachine::~NspawnMachine() {
+  if (pid_ > 0) {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  RemoveCgroups(name_);
 }
 
 }  // namespace davit::testing

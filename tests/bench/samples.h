@@ -4,7 +4,10 @@
 #include <stddef.h>
 
 #include <algorithm>
+#include <string>
 #include <vector>
+
+#include "absl/strings/str_format.h"
 
 namespace davit::testing {
 
@@ -17,6 +20,11 @@ class Samples {
   double Median() const { return At(0.5); }
   double P90() const { return At(0.9); }
   double Max() const { return At(1); }
+  // Minimum, median, 90th percentile and maximum, in columns.
+  std::string Describe() const {
+    return absl::StrFormat("%9.1f %9.1f %9.1f %9.1f", Min(), Median(), P90(),
+                           Max());
+  }
 
  private:
   // 0 if there are none.

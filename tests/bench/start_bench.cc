@@ -2,46 +2,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "runtime/base/file.h"
+#include "tests/bench/bench_pods.h"
 #include "tests/bench/nspawn_peer.h"
+#include "tests/bench/samples.h"
 #include "tests/e2e/test_node.h"
 
 namespace davit::testing {
 namespace {
-
-constexpr char kBusybox[] = "localhost/davit/busybox:latest";
-
-// Samples of one figure, in milliseconds.
-class Samples {
- public:
-  void Add(double ms) { values_.push_back(ms); }
-  double Median() const { return At(0.5); }
-  std::string Describe() const {
-    char line[96];
-    snprintf(line, sizeof(line), "%9.1f %9.1f %9.1f %9.1f", At(0), Median(),
-             At(0.9), At(1));
-    return line;
-  }
-
- private:
-  double At(double quantile) const {
-    if (values_.empty()) return 0;
-    std::vector<double> sorted = values_;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted[static_cast<size_t>(
-        quantile * static_cast<double>(sorted.size() - 1) + 0.5)];
-  }
-  std::vector<double> values_;
-};
 
 struct Figures {
   std::vector<std::string> phases;  // in order
@@ -53,28 +27,18 @@ double Milliseconds(absl::Time from) {
   return absl::ToDoubleMilliseconds(absl::Now() - from);
 }
 
-double ParseSeconds(const std::string& text) {  // "0.012345s"
-  return atof(text.c_str()) * 1e3;
-}
-
 void MeasureOurs(TestNode& node, int run, Figures& figures) {
   std::string name = absl::StrCat("bench", run);
   absl::Time start = absl::Now();
   node.MustCtl({"run", name, "--image", kBusybox, "--", "sleep", "1000"});
   figures.run_pod.Add(Milliseconds(start));
-  double sum = 0;
   nlohmann::json pod = node.GetPod(name);
-  for (const auto& phase : pod["status"]["startPhases"]) {
-    std::string phase_name = phase["name"];
-    double ms = ParseSeconds(phase.value("duration", "0s"));
-    if (figures.by_phase.count(phase_name) == 0) {
-      figures.phases.push_back(phase_name);
-    }
-    figures.by_phase[phase_name].Add(ms);
-    sum += ms;
-    if (phase_name == "ready") figures.ready.Add(sum);
-    if (phase_name == "apps") figures.app.Add(sum);
+  for (const auto& [phase, milliseconds] : StartPhases(pod)) {
+    if (figures.by_phase.count(phase) == 0) figures.phases.push_back(phase);
+    figures.by_phase[phase].Add(milliseconds);
   }
+  figures.ready.Add(MillisecondsTo("ready", pod));
+  figures.app.Add(MillisecondsTo("apps", pod));
   start = absl::Now();
   node.MustCtl({"stop", name, "--grace-period=1"});
   figures.stop.Add(Milliseconds(start));
@@ -82,44 +46,22 @@ void MeasureOurs(TestNode& node, int run, Figures& figures) {
 }
 
 bool MeasureNspawn(const std::string& root, TestNode& node, Figures& figures) {
-  absl::StatusOr<NspawnRun> run =
-      RunNspawn(root, node.path(""), node.cgroup_parent() + "-nspawn");
-  if (!run.ok()) {
-    fprintf(stderr, "nspawn: %s\n", run.status().ToString().c_str());
+  absl::StatusOr<std::unique_ptr<NspawnMachine>> machine = NspawnMachine::Boot(
+      root, node.path(""), node.cgroup_parent() + "-nspawn");
+  if (!machine.ok()) {
+    fprintf(stderr, "nspawn: %s\n", machine.status().ToString().c_str());
     return false;
   }
-  figures.nspawn_ready.Add(absl::ToDoubleMilliseconds(run->ready));
-  figures.nspawn_stop.Add(absl::ToDoubleMilliseconds(run->stop));
+  figures.nspawn_ready.Add(
+      absl::ToDoubleMilliseconds((*machine)->ready_after()));
+  figures.nspawn_stop.Add(absl::ToDoubleMilliseconds((*machine)->Stop()));
   return true;
-}
-
-std::string FieldOfStatus(const std::string& pid, const std::string& file,
-                          const std::string& field) {
-  absl::StatusOr<std::string> text =
-      ReadFile(absl::StrCat("/proc/", pid, "/", file));
-  if (!text.ok()) return "?";
-  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
-    if (absl::StartsWith(line, field)) {
-      return std::string(
-          absl::StripAsciiWhitespace(line.substr(field.size() + 1)));
-    }
-  }
-  return "?";
 }
 
 void PrintMemory(TestNode& node) {
   node.MustCtl({"run", "mem", "--image", kBusybox, "--", "sleep", "1000"});
-  ShellResult shims = Sh(absl::StrCat(
-      "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep "
-      "-q "
-      "'^[^ ]*davit-shim.*' && [ \"$(readlink $p/exe)\" = ",
-      node.path("libexec/davit-shim"), " ] && echo ${p#/proc/}; done"));
-  std::string shim = shims.out.substr(0, shims.out.find('\n'));
-  std::string agent = absl::StrCat(node.agent_pid());
-  printf("\nmemory: agent RSS %s; shim RSS %s, PSS %s\n",
-         FieldOfStatus(agent, "status", "VmRSS").c_str(),
-         FieldOfStatus(shim, "status", "VmRSS").c_str(),
-         FieldOfStatus(shim, "smaps_rollup", "Pss").c_str());
+  printf("\nmemory (PSS): agent %ld KiB, shim %ld KiB\n",
+         PssOf({node.agent_pid()}), PssOf({ShimOf(node.GetPod("mem"))}));
   node.MustCtl({"delete", "mem", "--now"});
 }
 
@@ -146,15 +88,11 @@ int Main(int runs) {
   TestNode node;
   node.StartAgent();
   node.ImportImages();
-  nlohmann::json stage1 = nlohmann::json::parse(node.MustCtl(
-      {"get", "image", "localhost/davit/stage1:latest", "-o", "json"}));
-  std::string layer = stage1["layers"][0];
-  layer = absl::StrCat(node.root(), "/images/layers/",
-                       layer.substr(layer.find(':') + 1), "/rootfs");
+  const std::string root = RootOfImage(node, kStage1);
   Figures figures;
   for (int run = 0; run < runs; ++run) {
     MeasureOurs(node, run, figures);
-    if (!MeasureNspawn(layer, node, figures)) return 1;
+    if (!MeasureNspawn(root, node, figures)) return 1;
   }
   Print(figures, runs);
   PrintMemory(node);

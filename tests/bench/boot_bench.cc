@@ -1,0 +1,257 @@
+// See tests/bench/boot.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/bench/bench_pods.h"
+#include "tests/bench/nspawn_peer.h"
+#include "tests/bench/samples.h"
+#include "tests/e2e/test_node.h"
+
+namespace davit::testing {
+namespace {
+
+struct Options {
+  int runs = 20;
+  int at_once = 20;
+  int pods = 200;
+};
+
+double Milliseconds(absl::Time from) {
+  return absl::ToDoubleMilliseconds(absl::Now() - from);
+}
+
+[[noreturn]] void Die(const std::string& why) {
+  fprintf(stderr, "bench: %s\n", why.c_str());
+  exit(1);
+}
+
+// One way to boot systemd and to stop it.
+struct Figures {
+  Samples set_up;  // until systemd's exec
+  Samples ready;
+  Samples stop;
+};
+
+// --- one after another ---------------------------------------------------
+
+void StartPod(TestNode& node, const std::string& name, bool machine) {
+  if (machine) {
+    node.MustCtl({"run", name, "--root-image", kMachine});
+  } else {
+    node.MustCtl({"run", name, "--image", kBusybox, "--", "sleep", "100000"});
+  }
+}
+
+void MeasurePod(TestNode& node, const std::string& name, bool machine,
+                Figures& figures) {
+  StartPod(node, name, machine);
+  nlohmann::json pod = node.GetPod(name);
+  figures.set_up.Add(MillisecondsTo("exec", pod));
+  figures.ready.Add(MillisecondsTo("ready", pod));
+  absl::Time start = absl::Now();
+  node.MustCtl({"stop", name});
+  figures.stop.Add(Milliseconds(start));
+  node.MustCtl({"delete", name});
+}
+
+std::unique_ptr<NspawnMachine> BootNspawn(const std::string& root,
+                                          TestNode& node,
+                                          const std::string& name) {
+  absl::StatusOr<std::unique_ptr<NspawnMachine>> machine = NspawnMachine::Boot(
+      root, node.path(""), absl::StrCat(node.cgroup_parent(), "-", name));
+  if (!machine.ok()) Die(machine.status().ToString());
+  return *std::move(machine);
+}
+
+void MeasureNspawn(TestNode& node, const std::string& root, Figures& figures) {
+  std::unique_ptr<NspawnMachine> machine = BootNspawn(root, node, "nspawn");
+  figures.ready.Add(absl::ToDoubleMilliseconds(machine->ready_after()));
+  figures.stop.Add(absl::ToDoubleMilliseconds(machine->Stop()));
+}
+
+void PrintTargets(const Figures& machine, const Figures& stage1,
+                  const Figures& nspawn) {
+  auto ratio = [](const char* what, double ours, double peers, double limit) {
+    printf("  %-52s %6.2f  (at most %.2f)  %s\n", what, ours / peers, limit,
+           ours / peers <= limit ? "met" : "MISSED");
+  };
+  printf("\n");
+  ratio("READY, machine : nspawn", machine.ready.Median(),
+        nspawn.ready.Median(), 0.80);
+  ratio("READY, stage1 : nspawn's machine", stage1.ready.Median(),
+        nspawn.ready.Median(), 0.30);
+  ratio("stop, machine : nspawn", machine.stop.Median(), nspawn.stop.Median(),
+        1);
+  ratio("stop, stage1 : nspawn's machine", stage1.stop.Median(),
+        nspawn.stop.Median(), 0.50);
+}
+
+void OneByOne(TestNode& node, const std::string& root, int runs) {
+  Figures machine, stage1, nspawn;
+  for (int run = 0; run < runs; ++run) {
+    MeasurePod(node, absl::StrCat("machine", run), true, machine);
+    MeasureNspawn(node, root, nspawn);
+    MeasurePod(node, absl::StrCat("stage1-", run), false, stage1);
+  }
+  printf("%d runs, interleaved; milliseconds\n\n", runs);
+  printf("%-34s %9s %9s %9s %9s\n", "", "min", "median", "p90", "max");
+  auto row = [](const char* name, const Samples& samples) {
+    printf("%-34s %s\n", name, samples.Describe().c_str());
+  };
+  row("davit, machine: to systemd's exec", machine.set_up);
+  row("davit, machine: to READY", machine.ready);
+  row("davit, machine: davitctl stop", machine.stop);
+  row("davit, stage1: to systemd's exec", stage1.set_up);
+  row("davit, stage1: to READY", stage1.ready);
+  row("davit, stage1: davitctl stop", stage1.stop);
+  row("nspawn, machine: to READY", nspawn.ready);
+  row("nspawn, machine: stop", nspawn.stop);
+  PrintTargets(machine, stage1, nspawn);
+}
+
+// --- all at once ---------------------------------------------------------
+
+// Calls `work` with 0 to n - 1, each by a thread of its own, until all are
+// done. Returns the milliseconds.
+double AllAtOnce(int n, const std::function<void(int)>& work) {
+  std::vector<std::thread> threads;
+  absl::Time start = absl::Now();
+  for (int i = 0; i < n; ++i) threads.emplace_back(work, i);
+  for (std::thread& thread : threads) thread.join();
+  return Milliseconds(start);
+}
+
+double MachinesAtOnce(TestNode& node, int n) {
+  double last = AllAtOnce(
+      n, [&](int i) { StartPod(node, absl::StrCat("once", i), true); });
+  AllAtOnce(n, [&](int i) {
+    node.MustCtl({"delete", absl::StrCat("once", i), "--now"});
+  });
+  return last;
+}
+
+// A directory for each, of hard links: nspawn locks the one that it boots.
+double NspawnsAtOnce(TestNode& node, const std::string& root, int n) {
+  std::string copies = node.path("nspawn-roots");
+  for (int i = 0; i < n; ++i) {
+    ShellResult copied = Sh(absl::StrCat("mkdir -p ", copies, " && cp -al ",
+                                         root, " ", copies, "/", i));
+    if (copied.code != 0) Die(copied.err);
+  }
+  std::vector<std::unique_ptr<NspawnMachine>> machines(static_cast<size_t>(n));
+  double last = AllAtOnce(n, [&](int i) {
+    machines[static_cast<size_t>(i)] = BootNspawn(
+        absl::StrCat(copies, "/", i), node, absl::StrCat("nspawn", i));
+  });
+  AllAtOnce(n, [&](int i) { machines[static_cast<size_t>(i)]->Stop(); });
+  machines.clear();
+  Sh(absl::StrCat("rm -rf ", copies));
+  return last;
+}
+
+void Together(TestNode& node, const std::string& root, int n) {
+  Samples ours, peers;
+  for (int run = 0; run < 3; ++run) {
+    ours.Add(MachinesAtOnce(node, n));
+    peers.Add(NspawnsAtOnce(node, root, n));
+  }
+  double ratio = ours.Median() / peers.Median();
+  printf("\n%d machines at once, the last READY (median of 3):\n", n);
+  printf("  davit %.0f ms, nspawn %.0f ms: %.2f  (at most 0.85)  %s\n",
+         ours.Median(), peers.Median(), ratio,
+         ratio <= 0.85 ? "met" : "MISSED");
+}
+
+// --- many ------------------------------------------------------------------
+
+// What `pod` and its shim hold.
+struct Memory {
+  Samples pod, shim;  // KiB, PSS
+};
+
+void MeasureMemory(TestNode& node, int pods, Memory& memory) {
+  for (int i = 0; i < pods; ++i) {
+    nlohmann::json pod = node.GetPod(absl::StrCat("many", i));
+    memory.pod.Add(static_cast<double>(PssOf(ProcessesOf(pod))));
+    memory.shim.Add(static_cast<double>(PssOf({ShimOf(pod)})));
+  }
+}
+
+void PrintMany(TestNode& node, const Samples& first, const Samples& last,
+               const Memory& memory, int pods) {
+  double ratio = last.Median() / first.Median();
+  printf("\n%d pods of stage1 at once, each with an app:\n", pods);
+  printf(
+      "  READY, medians: first %zu %.1f ms, last %zu %.1f ms: %.2f  "
+      "(at most 1.50)  %s\n",
+      first.count(), first.Median(), last.count(), last.Median(), ratio,
+      ratio <= 1.5 ? "met" : "MISSED");
+  printf(
+      "  memory (PSS), medians: pod %.1f MiB (at most 10)  %s; "
+      "shim %.2f MiB (at most 2)  %s; agent %.1f MiB\n",
+      memory.pod.Median() / 1024,
+      memory.pod.Median() <= 10 * 1024 ? "met" : "MISSED",
+      memory.shim.Median() / 1024,
+      memory.shim.Median() <= 2 * 1024 ? "met" : "MISSED",
+      static_cast<double>(PssOf({node.agent_pid()})) / 1024);
+}
+
+void Many(TestNode& node, int pods) {
+  const int edge = std::min(10, pods / 2);
+  Samples first, last;
+  for (int i = 0; i < pods; ++i) {
+    std::string name = absl::StrCat("many", i);
+    StartPod(node, name, false);
+    if (i >= edge && i < pods - edge) continue;
+    (i < edge ? first : last).Add(MillisecondsTo("ready", node.GetPod(name)));
+  }
+  Memory memory;
+  MeasureMemory(node, pods, memory);
+  PrintMany(node, first, last, memory, pods);
+  absl::Time start = absl::Now();
+  std::vector<std::string> words = {"delete", "--now"};
+  for (int i = 0; i < pods; ++i) words.push_back(absl::StrCat("many", i));
+  node.MustCtl(words);
+  printf("  deleted, all by one command: %.0f ms\n", Milliseconds(start));
+}
+
+Options Parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string name = argv[i];
+    const int value = atoi(argv[i + 1]);
+    if (name == "--runs") options.runs = value;
+    if (name == "--at-once") options.at_once = value;
+    if (name == "--pods") options.pods = value;
+  }
+  return options;
+}
+
+int Main(const Options& options) {
+  TestNode node;
+  node.StartAgent();
+  node.ImportImages();
+  node.ImportMachine();
+  const std::string root = RootOfImage(node, kMachine);
+  if (options.runs > 0) OneByOne(node, root, options.runs);
+  if (options.at_once > 0) Together(node, root, options.at_once);
+  if (options.pods > 1) Many(node, options.pods);
+  return 0;
+}
+
+}  // namespace
+}  // namespace davit::testing
+
+int main(int argc, char** argv) {
+  return davit::testing::Main(davit::testing::Parse(argc, argv));
+}
