@@ -71,6 +71,26 @@ void Forget(IntentKind kind, Pod& pod) {
   }
 }
 
+// In memory alone.
+absl::Status Undo(PodContext& context, LivePod& pod, IntentKind kind) {
+  Pod value = pod.Get();
+  if (!HasIntent(value, kind)) return absl::OkStatus();
+  absl::Status status;
+  if (kind != IntentKind::kBoot && HasIntent(value, IntentKind::kBoot)) {
+    status = absl::FailedPreconditionError(
+        "waits until the pod's processes are gone");
+  } else {
+    status = UndoDeed(context, pod, kind);
+  }
+  pod.UpdateQuietly([&](Pod& value) {
+    if (status.ok()) return Forget(kind, value);
+    for (Intent& intent : value.intents) {
+      if (intent.kind == kind) intent.error = std::string(status.message());
+    }
+  });
+  return status;
+}
+
 void SaveUndone(PodContext& context, LivePod& pod) {
   absl::Status saved = pod.Save();
   if (saved.ok()) return;
@@ -87,30 +107,17 @@ bool HasIntent(const Pod& pod, IntentKind kind) {
       [kind](const Intent& intent) { return intent.kind == kind; });
 }
 
-absl::Status BeginIntent(LivePod& pod, IntentKind kind) {
+absl::Status BeginIntents(LivePod& pod, const std::vector<IntentKind>& kinds) {
   absl::Time now = absl::Now();
   return Annotate(pod.RecordQuietly([&](Pod& value) {
-    value.intents.push_back({kind, now, ""});
+    for (IntentKind kind : kinds) value.intents.push_back({kind, now, ""});
   }),
-                  absl::StrCat("record intent ", IntentKindName(kind)));
+                  "record intents");
 }
 
 absl::Status UndoIntent(PodContext& context, LivePod& pod, IntentKind kind) {
-  Pod value = pod.Get();
-  if (!HasIntent(value, kind)) return absl::OkStatus();
-  absl::Status status;
-  if (kind != IntentKind::kBoot && HasIntent(value, IntentKind::kBoot)) {
-    status = absl::FailedPreconditionError(
-        "waits until the pod's processes are gone");
-  } else {
-    status = UndoDeed(context, pod, kind);
-  }
-  pod.UpdateQuietly([&](Pod& value) {
-    if (status.ok()) return Forget(kind, value);
-    for (Intent& intent : value.intents) {
-      if (intent.kind == kind) intent.error = std::string(status.message());
-    }
-  });
+  if (!HasIntent(pod.Get(), kind)) return absl::OkStatus();
+  absl::Status status = Undo(context, pod, kind);
   SaveUndone(context, pod);
   ReleaseHostPorts(context, pod);
   return status;
@@ -123,15 +130,21 @@ void ReleaseHostPorts(PodContext& context, const LivePod& pod) {
   context.host_ports.Release(pod.id());
 }
 
+// One write for all: after a crash in between they are undone again.
 absl::Status UndoAllIntents(PodContext& context, LivePod& pod) {
+  std::vector<Intent> intents = pod.Get().intents;
+  if (intents.empty()) return absl::OkStatus();
   Rollback undos;
-  for (const Intent& intent : pod.Get().intents) {
+  for (const Intent& intent : intents) {
     undos.Add(absl::StrCat("undo ", IntentKindName(intent.kind)),
               [&context, &pod, kind = intent.kind] {
-                return UndoIntent(context, pod, kind);
+                return Undo(context, pod, kind);
               });
   }
-  return undos.Run();
+  absl::Status undone = undos.Run();
+  SaveUndone(context, pod);
+  ReleaseHostPorts(context, pod);
+  return undone;
 }
 
 }  // namespace davit

@@ -1,6 +1,8 @@
 #ifndef DAVIT_AGENT_POD_INTENTS_H_
 #define DAVIT_AGENT_POD_INTENTS_H_
 
+#include <vector>
+
 #include "absl/status/status.h"
 #include "agent/pod/live_pod.h"
 #include "agent/pod/pod_context.h"
@@ -12,8 +14,9 @@
 
 namespace davit {
 
-// Writes the intent to the record. The deed may follow if this is OK.
-absl::Status BeginIntent(LivePod& pod, IntentKind kind);
+// Writes the intents to the record, in the order of their deeds, which may
+// follow if this is OK.
+absl::Status BeginIntents(LivePod& pod, const std::vector<IntentKind>& kinds);
 
 // Undoes it and takes it off the record; on failure it stays, with the error.
 // OK if there is no such intent. Nothing else is undone while the pod's

@@ -81,13 +81,15 @@ TEST_P(StartFailureTest, LeavesNothingAndUndoesBackwards) {
 INSTANTIATE_TEST_SUITE_P(
     EachStep, StartFailureTest,
     ::testing::Values(
-        FailureCase{"overlay", false, {"unmount"}},
-        FailureCase{"overlay", true, {"unmount"}},
-        FailureCase{"overlay_app", false, {"unmount"}},
-        FailureCase{"netns", false, {"rm_netns", "unmount"}},
-        FailureCase{"netns", true, {"rm_netns", "unmount"}},
-        FailureCase{"attach", false, {"detach", "rm_netns", "unmount"}},
-        FailureCase{"attach", true, {"detach", "rm_netns", "unmount"}},
+        FailureCase{"overlay", false, {"destroy", "unmount"}},
+        FailureCase{"overlay", true, {"destroy", "unmount"}},
+        FailureCase{"overlay_app", false, {"destroy", "unmount"}},
+        FailureCase{"netns", false, {"destroy", "rm_netns", "unmount"}},
+        FailureCase{"netns", true, {"destroy", "rm_netns", "unmount"}},
+        FailureCase{
+            "attach", false, {"destroy", "detach", "rm_netns", "unmount"}},
+        FailureCase{
+            "attach", true, {"destroy", "detach", "rm_netns", "unmount"}},
         FailureCase{
             "boot", false, {"destroy", "detach", "rm_netns", "unmount"}},
         FailureCase{"boot", true, {"destroy", "detach", "rm_netns", "unmount"}},
@@ -103,12 +105,38 @@ INSTANTIATE_TEST_SUITE_P(
             {"unwatch", "stop 0", "destroy", "detach", "rm_netns", "unmount"}},
         FailureCase{"userns", false, {}, true},
         FailureCase{"userns", true, {"rm_userns"}, true},
-        FailureCase{"overlay", false, {"unmount", "rm_userns"}, true},
-        FailureCase{"netns", false, {"rm_netns", "unmount", "rm_userns"}, true},
+        FailureCase{
+            "overlay", false, {"destroy", "unmount", "rm_userns"}, true},
+        FailureCase{"netns",
+                    false,
+                    {"destroy", "rm_netns", "unmount", "rm_userns"},
+                    true},
         FailureCase{"boot",
                     false,
                     {"destroy", "detach", "rm_netns", "unmount", "rm_userns"},
                     true}));
+
+// What is prepared beside the other steps is waited for and undone with them.
+TEST_F(PodFailureTest, FailedPreparationFailsTheStart) {
+  ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
+  world_.launcher.SetPrepareStatus(absl::InternalError("no cgroup"));
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kInternal,
+                       HasSubstr("start pod \"web\": boot: no cgroup")));
+  EXPECT_THAT(world_.journal.lines(),
+              AllOf(Contains("destroy"), Contains("detach"),
+                    Contains("rm_netns"), Contains("unmount")));
+  EXPECT_THAT(world_.Leftovers(), IsEmpty());
+  EXPECT_THAT(world_.store.pods()[0].intents, IsEmpty());
+}
+
+TEST_F(PodFailureTest, PreparationIsDroppedWhenAnotherStepFails) {
+  ASSERT_THAT(manager().Create(FakeWorld::Spec("web")), IsOk());
+  world_.journal.Fail("attach", absl::InternalError("broken"));
+  EXPECT_THAT(manager().Start("web"),
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("broken")));
+  EXPECT_EQ(world_.launcher.prepared(), 0);
+}
 
 TEST_F(PodFailureTest, FailedRunRemovesThePod) {
   world_.journal.Fail("attach", absl::DeadlineExceededError("plugin hung"));
@@ -129,7 +157,7 @@ TEST_F(PodFailureTest, RecordThatCannotBeWrittenStopsTheStart) {
   });
   EXPECT_THAT(manager().Start("web"),
               StatusIs(absl::StatusCode::kResourceExhausted,
-                       HasSubstr("record intent netns: disk is full")));
+                       HasSubstr("record intents: disk is full")));
   EXPECT_THAT(world_.journal.lines(), Not(Contains("netns")));
   EXPECT_THAT(world_.Leftovers(), IsEmpty());
 }

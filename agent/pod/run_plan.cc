@@ -141,24 +141,29 @@ DnsConfig PlanDns(const Pod& pod, const std::string& node_resolv_conf) {
                    pod.status.interfaces, node);
 }
 
-BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs) {
+BootRequest PlanPreparation(const Pod& pod, const PodPaths& paths) {
   BootRequest request;
   request.pod_id = pod.id;
   request.hostname = pod.spec.hostname;
+  request.userns = pod.status.userns;
+  request.limits = PodLimits(pod.spec);
+  request.runtime_dir = paths.runtime_dir;
+  request.state_dir = paths.dir;
+  return request;
+}
+
+BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs) {
+  BootRequest request = PlanPreparation(pod, inputs.paths);
   request.machine_name = pod.spec.name;
   request.rootfs = inputs.paths.rootfs;
   request.netns_path =
       UsesHostNetwork(pod.spec) ? inputs.node_netns : pod.status.netns_path;
-  request.userns = pod.status.userns;
   request.binds = {
       {inputs.paths.journal, "/var/log/journal", /*read_only=*/false},
       {inputs.app_launcher, kAppLauncherInPod, /*read_only=*/true},
   };
   request.journal_dir = inputs.paths.journal;
   request.files = PlanFiles(pod, inputs);
-  request.limits = PodLimits(pod.spec);
-  request.runtime_dir = inputs.paths.runtime_dir;
-  request.state_dir = inputs.paths.dir;
   request.ready_timeout = inputs.ready_timeout;
   return request;
 }

@@ -55,6 +55,9 @@ struct BootInputs {
 // What the pod's resolv.conf says; `pod.status` has its interfaces.
 DnsConfig PlanDns(const Pod& pod, const std::string& node_resolv_conf);
 
+// What Launcher::Prepare needs of it: `pod.status` has its user namespace.
+BootRequest PlanPreparation(const Pod& pod, const PodPaths& paths);
+
 // `pod.status` has its interfaces, user and network namespaces already.
 BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs);
 

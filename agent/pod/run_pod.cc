@@ -1,8 +1,11 @@
 #include "agent/pod/run_pod.h"
 
 #include <fcntl.h>
+#include <sys/sendfile.h>
 
 #include <algorithm>
+#include <future>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -32,13 +35,20 @@ absl::Status AsPrecondition(const absl::Status& status,
   return Annotate(absl::FailedPreconditionError(status.message()), context);
 }
 
-// Not synced: each start makes it anew.
+// Not synced: each start makes it anew. Within the kernel: as a string it would
+// blow up the heap of every thread that starts a pod.
 absl::Status CopyProgram(const std::string& from, const std::string& to) {
-  ASSIGN_OR_RETURN(std::string program, ReadFile(from));
+  UniqueFd in(open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!in) return ErrnoError("open(%s)", from);
   RETURN_IF_ERROR(RemoveFile(to));
-  UniqueFd fd(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555));
-  if (!fd) return ErrnoError("open(%s, O_CREAT)", to);
-  return Annotate(WriteAll(fd.get(), program), to);
+  UniqueFd out(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555));
+  if (!out) return ErrnoError("open(%s, O_CREAT)", to);
+  ssize_t n;
+  do {
+    n = sendfile(out.get(), in.get(), nullptr, size_t{64} << 20);
+  } while (n > 0 || (n < 0 && errno == EINTR));
+  if (n < 0) return ErrnoError("sendfile(%s, %s)", to, from);
+  return absl::OkStatus();
 }
 
 // One start. Made for one call of StartPod.
@@ -60,9 +70,11 @@ class PodStarter {
   // Table of contents.
   absl::Status RunSteps() {
     RETURN_IF_ERROR(Step("image", &PodStarter::TakeImages));
+    RETURN_IF_ERROR(RecordIntents());
     if (HasOwnUsers(spec_)) {
       RETURN_IF_ERROR(Step("userns", &PodStarter::MakeUserns));
     }
+    BeginPreparing();
     RETURN_IF_ERROR(Step("overlay", &PodStarter::MountRoots));
     if (!UsesHostNetwork(spec_)) {
       RETURN_IF_ERROR(Step("netns", &PodStarter::MakeNetns));
@@ -87,6 +99,7 @@ class PodStarter {
   absl::StatusOr<std::string> PinNetns();
   absl::Status MakeNetns();
   absl::Status AttachNetworks();
+  void BeginPreparing();
   absl::Status Boot();
   absl::Status LaunchSystemd();
   absl::Status AwaitReady();
@@ -97,8 +110,13 @@ class PodStarter {
 
   absl::Status Step(absl::string_view name, Work work);
   absl::Status CheckNotInterrupted() const;
-  // Writes the intent and registers its undo.
-  absl::Status Intend(IntentKind kind);
+  // Writes what is going to be done: all of it at once, because each write
+  // waits for the disk.
+  absl::Status RecordIntents();
+  // Registers the undo of a recorded intent, before its deed.
+  void Begin(IntentKind kind);
+  // Takes what was never begun off the record's value.
+  void ForgetUnbegun();
   void AddPhase(absl::string_view name, absl::Duration took);
   void AddBootPhases(absl::Time begun);
   PodRef Ref() const;
@@ -110,6 +128,9 @@ class PodStarter {
   std::vector<AppSpec> apps_;
   PodUserns userns_;  // empty path: the host's users
   Rollback rollback_;
+  std::set<IntentKind> begun_;  // their undos are registered
+  // Shim and cgroups, made beside root and network.
+  std::future<absl::StatusOr<std::unique_ptr<PreparedPod>>> preparing_;
 };
 
 absl::Status PodStarter::CheckNotInterrupted() const {
@@ -132,11 +153,29 @@ void PodStarter::AddPhase(absl::string_view name, absl::Duration took) {
   });
 }
 
-absl::Status PodStarter::Intend(IntentKind kind) {
-  RETURN_IF_ERROR(BeginIntent(*pod_, kind));
+absl::Status PodStarter::RecordIntents() {
+  RETURN_IF_ERROR(CheckNotInterrupted());
+  std::vector<IntentKind> kinds;
+  if (HasOwnUsers(spec_)) kinds.push_back(IntentKind::kUserns);
+  kinds.push_back(IntentKind::kOverlay);
+  if (!UsesHostNetwork(spec_)) kinds.push_back(IntentKind::kNetns);
+  if (!JoinedNetworks(spec_).empty()) kinds.push_back(IntentKind::kNetwork);
+  kinds.push_back(IntentKind::kBoot);
+  return BeginIntents(*pod_, kinds);
+}
+
+void PodStarter::Begin(IntentKind kind) {
+  begun_.insert(kind);
   rollback_.Add(absl::StrCat("undo ", IntentKindName(kind)),
                 [this, kind] { return UndoIntent(context_, *pod_, kind); });
-  return absl::OkStatus();
+}
+
+void PodStarter::ForgetUnbegun() {
+  pod_->UpdateQuietly([&](Pod& pod) {
+    std::erase_if(pod.intents, [&](const Intent& intent) {
+      return begun_.count(intent.kind) == 0;
+    });
+  });
 }
 
 // What can be refused before anything is done.
@@ -193,7 +232,7 @@ absl::Status PodStarter::TakeImages() {
 }
 
 absl::Status PodStarter::MakeUserns() {
-  RETURN_IF_ERROR(Intend(IntentKind::kUserns));
+  Begin(IntentKind::kUserns);
   const std::string& directory = pod_->paths().runtime_dir;
   RETURN_IF_ERROR(MakeDirectories(directory, 0700));
   ASSIGN_OR_RETURN(userns_, context_.deps.userns->Prepare(directory),
@@ -204,7 +243,7 @@ absl::Status PodStarter::MakeUserns() {
 
 absl::Status PodStarter::MountRoots() {
   pod_->operation.AssertHeld();
-  RETURN_IF_ERROR(Intend(IntentKind::kOverlay));
+  Begin(IntentKind::kOverlay);
   RETURN_IF_ERROR(context_.deps.rootfs->MountOverlay(PlanRootOverlay(
                       pod_->paths(), *pod_->images.root, userns_)),
                   "mount root");
@@ -249,14 +288,14 @@ absl::StatusOr<std::string> PodStarter::PinNetns() {
 }
 
 absl::Status PodStarter::MakeNetns() {
-  RETURN_IF_ERROR(Intend(IntentKind::kNetns));
+  Begin(IntentKind::kNetns);
   ASSIGN_OR_RETURN(std::string path, PinNetns(), "create netns");
   pod_->UpdateQuietly([&](Pod& pod) { pod.status.netns_path = path; });
   return absl::OkStatus();
 }
 
 absl::Status PodStarter::AttachNetworks() {
-  RETURN_IF_ERROR(Intend(IntentKind::kNetwork));
+  Begin(IntentKind::kNetwork);
   Pod pod = pod_->Get();
   ASSIGN_OR_RETURN(
       std::vector<InterfaceStatus> interfaces,
@@ -266,11 +305,35 @@ absl::Status PodStarter::AttachNetworks() {
   return absl::OkStatus();
 }
 
+absl::Status MakeForBoot(const PodPaths& paths, const std::string& launcher) {
+  RETURN_IF_ERROR(MakeDirectories(paths.journal));
+  RETURN_IF_ERROR(MakeDirectories(paths.runtime_dir, 0700));
+  // Of an earlier run; it must not be taken for this one's.
+  RETURN_IF_ERROR(RemoveFile(paths.exit_file));
+  // Root in a pod without a user namespace can make a read-only bind writable
+  // again: what it could overwrite then must be nobody else's.
+  return CopyProgram(launcher, paths.app_launcher);
+}
+
+// Most of its time is spent waiting for the kernel to move the shim into its
+// cgroups.
+void PodStarter::BeginPreparing() {
+  preparing_ =
+      std::async(std::launch::async,
+                 [launcher = context_.deps.launcher, paths = pod_->paths(),
+                  program = context_.options.app_launcher,
+                  request = PlanPreparation(pod_->Get(), pod_->paths())]()
+                     -> absl::StatusOr<std::unique_ptr<PreparedPod>> {
+                   RETURN_IF_ERROR(MakeForBoot(paths, program));
+                   return launcher->Prepare(request);
+                 });
+}
+
 // The launcher's own marks time these two: cgroup, clone, mounts, exec, ready.
 absl::Status PodStarter::Boot() {
   RETURN_IF_ERROR(CheckNotInterrupted());
   absl::Time begun = absl::Now();
-  RETURN_IF_ERROR(Intend(IntentKind::kBoot));
+  Begin(IntentKind::kBoot);
   absl::Status status = LaunchSystemd();
   if (status.ok()) status = CheckNotInterrupted();
   if (status.ok()) status = AwaitReady();
@@ -279,25 +342,20 @@ absl::Status PodStarter::Boot() {
 }
 
 absl::Status PodStarter::LaunchSystemd() {
-  RETURN_IF_ERROR(MakeDirectories(pod_->paths().journal));
-  RETURN_IF_ERROR(MakeDirectories(pod_->paths().runtime_dir, 0700));
-  // Of an earlier run; it must not be taken for this one's.
-  RETURN_IF_ERROR(RemoveFile(pod_->paths().exit_file));
+  ASSIGN_OR_RETURN(std::unique_ptr<PreparedPod> prepared, preparing_.get(),
+                   "boot");
   BootInputs inputs;
   inputs.paths = pod_->paths();
   inputs.apps = apps_;
   // A node without the file has no DNS of its own.
   inputs.node_resolv_conf = ReadFile(context_.options.resolv_conf).value_or("");
   inputs.node_netns = context_.options.node_netns;
-  // Root in a pod without a user namespace can make a read-only bind writable
-  // again: what it could overwrite then must be nobody else's.
-  RETURN_IF_ERROR(
-      CopyProgram(context_.options.app_launcher, pod_->paths().app_launcher));
   inputs.app_launcher = pod_->paths().app_launcher;
   inputs.ready_timeout = context_.options.ready_timeout;
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process,
-                   context_.deps.launcher->Start(PlanBoot(pod_->Get(), inputs),
-                                                 ListenToRun(context_, pod_)),
+                   context_.deps.launcher->Boot(std::move(prepared),
+                                                PlanBoot(pod_->Get(), inputs),
+                                                ListenToRun(context_, pod_)),
                    "boot");
   pod_->SetProcess(process);
   DnsConfig dns = PlanDns(pod_->Get(), inputs.node_resolv_conf);
@@ -388,6 +446,11 @@ absl::Status PodStarter::Fail(const absl::Status& cause) {
   if (absl::Status aborted = CheckNotInterrupted(); !aborted.ok()) {
     told = aborted;
   }
+  if (preparing_.valid()) {
+    preparing_.get().status().IgnoreError();  // `cause` came first
+    Begin(IntentKind::kBoot);
+  }
+  ForgetUnbegun();
   absl::Status undone = rollback_.Run();
   ReleaseHostPorts(context_, *pod_);
   if (!undone.ok()) {

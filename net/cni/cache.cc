@@ -7,6 +7,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/temporaries.h"
+#include "runtime/base/unsynced_file.h"
 
 namespace davit {
 namespace {
@@ -104,9 +105,11 @@ std::optional<CniCacheKey> KeyFromFileName(absl::string_view name) {
 
 absl::Status CniCache::Put(const CniCacheEntry& entry) const {
   RETURN_IF_ERROR(MakeDirectories(dir_, 0700));
-  return WriteFileAtomic(Path(entry.network, entry.attachment.container_id,
-                              entry.attachment.ifname),
-                         DumpCniJson(Encode(entry)), 0600);
+  // An attachment ends with the machine, and a damaged entry is deleted with
+  // today's configuration: no reason to wait for the disk, as libcni does not.
+  return WriteFileUnsynced(Path(entry.network, entry.attachment.container_id,
+                                entry.attachment.ifname),
+                           DumpCniJson(Encode(entry)), 0600);
 }
 
 absl::StatusOr<CniCacheEntry> CniCache::Get(const std::string& network,

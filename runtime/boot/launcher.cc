@@ -99,6 +99,19 @@ absl::Status RemoveStateFiles(const std::string& state_dir) {
   return RemoveFile(ConsoleLogPath(state_dir) + ".1");
 }
 
+// The shim is killed before the rest is undone.
+class PreparedShim : public PreparedPod {
+ public:
+  PreparedShim(Rollback undo, ShimProcess shim, PodCgroup cgroup)
+      : undo(std::move(undo)),
+        shim(std::move(shim)),
+        cgroup(std::move(cgroup)) {}
+
+  Rollback undo;
+  ShimProcess shim;
+  PodCgroup cgroup;
+};
+
 class LauncherImpl : public Launcher {
  public:
   LauncherImpl(LauncherOptions options, PodHome home, HostFacts host,
@@ -109,8 +122,11 @@ class LauncherImpl : public Launcher {
         boot_id_(std::move(boot_id)),
         events_(std::move(events)) {}
 
-  absl::StatusOr<std::unique_ptr<PodProcess>> Start(
-      const BootRequest& request, PodListener listener) override;
+  absl::StatusOr<std::unique_ptr<PreparedPod>> Prepare(
+      const BootRequest& request) override;
+  absl::StatusOr<std::unique_ptr<PodProcess>> Boot(
+      std::unique_ptr<PreparedPod> prepared, const BootRequest& request,
+      PodListener listener) override;
   absl::StatusOr<std::unique_ptr<PodProcess>> Recover(
       const std::string& pod_id, const std::string& runtime_dir,
       const std::string& state_dir, PodListener listener) override;
@@ -129,9 +145,8 @@ class LauncherImpl : public Launcher {
                           const std::string& runtime_dir,
                           const std::string& state_dir, PodCgroup cgroup,
                           PodListener listener) const;
-  absl::Status BootShim(const BootRequest& request, const HostFacts& host,
-                        const GuestFacts& guest, ShimProcess& shim,
-                        PodCgroup& cgroup) const;
+  absl::StatusOr<PodCgroup> House(const BootRequest& request,
+                                  ShimProcess& shim) const;
   void Announce(const BootRequest& request, const ShimState& state,
                 const PodListener& listener) const;
   absl::Status LinkJournalOf(const BootRequest& request,
@@ -185,11 +200,9 @@ PodProcessParts LauncherImpl::PartsOf(const std::string& pod_id,
           .events = events_.get()};
 }
 
-// Gives the waiting shim its cgroups (`cgroup` is what they are) and its plan.
-absl::Status LauncherImpl::BootShim(const BootRequest& request,
-                                    const HostFacts& host,
-                                    const GuestFacts& guest, ShimProcess& shim,
-                                    PodCgroup& cgroup) const {
+// Makes the pod's cgroups and puts the waiting shim into them.
+absl::StatusOr<PodCgroup> LauncherImpl::House(const BootRequest& request,
+                                              ShimProcess& shim) const {
   absl::StatusOr<PodCgroup> made = home_.Make(
       request.pod_id, absl::StrCat("Davit pod ", request.hostname),
       shim.child(), request.limits, CgroupRecordPath(request.runtime_dir));
@@ -199,13 +212,10 @@ absl::Status LauncherImpl::BootShim(const BootRequest& request,
                                            made.status().message()));
   }
   RETURN_IF_ERROR(made.status());
-  cgroup = *std::move(made);
   if (!request.userns.path.empty()) {
-    RETURN_IF_ERROR(cgroup.Delegate(request.userns.base));
+    RETURN_IF_ERROR(made->Delegate(request.userns.base));
   }
-  LaunchPlan plan = BuildLaunchPlan(request, host, guest, cgroup, NewUuid());
-  plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());
-  return shim.SendPlan(plan);
+  return made;
 }
 
 void LauncherImpl::Announce(const BootRequest& request, const ShimState& state,
@@ -227,39 +237,61 @@ absl::Status LauncherImpl::LinkJournalOf(const BootRequest& request,
        .intent = JournalLinkPath(request.runtime_dir)});
 }
 
-absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Start(
-    const BootRequest& request, PodListener listener) {
+absl::StatusOr<std::unique_ptr<PreparedPod>> LauncherImpl::Prepare(
+    const BootRequest& request) {
+  RETURN_IF_ERROR(CheckPodId(request.pod_id));
+  RETURN_IF_ERROR(ValidateLimits(request.limits), "limits");
+  PodCgroup planned = home_.Plan(request.pod_id);
+  RETURN_IF_ERROR(CheckNotRunning(request, planned));
+  RETURN_IF_ERROR(home_.Remove(request.pod_id, planned),
+                  "clear an earlier run");
+
+  auto cgroup = std::make_shared<PodCgroup>(std::move(planned));
+  Rollback undo;
+  undo.Add(
+      "remove what was started",
+      [this, cgroup, pod_id = request.pod_id, state_dir = request.state_dir,
+       runtime_dir = request.runtime_dir]() -> absl::Status {
+        RETURN_IF_ERROR(RemoveCgroup(pod_id, *cgroup));
+        RETURN_IF_ERROR(RemoveStateFiles(state_dir));
+        return RemoveRuntimeFiles(runtime_dir);
+      });
+  // Declared after the rollback: it is killed before its cgroups are removed.
+  ASSIGN_OR_RETURN(ShimProcess shim,
+                   ShimProcess::Start(options_.shim_path, request.pod_id,
+                                      request.listen_fds));
+  ASSIGN_OR_RETURN(*cgroup, House(request, shim));
+  return std::make_unique<PreparedShim>(std::move(undo), std::move(shim),
+                                        *cgroup);
+}
+
+absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Boot(
+    std::unique_ptr<PreparedPod> prepared, const BootRequest& request,
+    PodListener listener) {
+  // Nobody else makes them.
+  PreparedShim& pod = static_cast<PreparedShim&>(*prepared);
   RETURN_IF_ERROR(ValidateBootRequest(request));
-  PodCgroup cgroup = home_.Plan(request.pod_id);
-  RETURN_IF_ERROR(CheckNotRunning(request, cgroup));
   HostFacts host = host_;
   // It may have changed since we looked last.
   host.timezone = TimezoneOf(options_.localtime);
   ASSIGN_OR_RETURN(
       GuestFacts guest,
       InspectRoot(request.rootfs, request.init_argv.empty(), host.timezone));
-  RETURN_IF_ERROR(home_.Remove(request.pod_id, cgroup), "clear an earlier run");
 
-  Rollback rollback;
-  rollback.Add("remove what was started", [&]() -> absl::Status {
-    RETURN_IF_ERROR(RemoveCgroup(request.pod_id, cgroup));
-    RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
-    return RemoveRuntimeFiles(request.runtime_dir);
-  });
   RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
   RETURN_IF_ERROR(LinkJournalOf(request, guest), "link journal");
-  // Declared after the rollback: it is killed before its cgroups are removed.
-  ASSIGN_OR_RETURN(ShimProcess shim,
-                   ShimProcess::Start(options_.shim_path, request.pod_id,
-                                      request.listen_fds));
-  RETURN_IF_ERROR(BootShim(request, host, guest, shim, cgroup));
-  ASSIGN_OR_RETURN(ShimState state, shim.AwaitState(kStartTimeout), "boot pod");
-  rollback.Commit();
+  LaunchPlan plan =
+      BuildLaunchPlan(request, host, guest, pod.cgroup, NewUuid());
+  plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());
+  RETURN_IF_ERROR(pod.shim.SendPlan(plan));
+  ASSIGN_OR_RETURN(ShimState state, pod.shim.AwaitState(kStartTimeout),
+                   "boot pod");
+  pod.undo.Commit();
   Announce(request, state, listener);
   PodProcessParts parts =
       PartsOf(request.pod_id, request.runtime_dir, request.state_dir,
-              std::move(cgroup), std::move(listener));
-  ShimProcess::Parts released = std::move(shim).Release();
+              std::move(pod.cgroup), std::move(listener));
+  ShimProcess::Parts released = std::move(pod.shim).Release();
   return FollowPod(std::move(parts), std::move(state),
                    std::move(released.socket), std::move(released.pidfd));
 }

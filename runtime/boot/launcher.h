@@ -149,6 +149,14 @@ class PodProcess {
       bool typing) = 0;
 };
 
+// What a start can do before root and network are there: a shim that waits in
+// the cgroups of its pod. Its destructor ends it and removes them;
+// Launcher::Boot takes it over. One thread at a time.
+class PreparedPod {
+ public:
+  virtual ~PreparedPod() = default;
+};
+
 // Hears of a pod's life on the launcher's own event thread: return quickly and
 // call no PodProcess method that waits.
 struct PodListener {
@@ -168,11 +176,28 @@ class Launcher {
  public:
   virtual ~Launcher() = default;
 
-  // Starts a pod's systemd and returns once it has been exec'ed (READY comes
-  // later). On error nothing is left: no process, cgroup or file. Errors name
-  // the step; FailedPrecondition if the root has no systemd or init.
-  virtual absl::StatusOr<std::unique_ptr<PodProcess>> Start(
-      const BootRequest& request, PodListener listener) = 0;
+  // The first half of a start, for a caller who makes root and network at the
+  // same time. Of `request` it needs pod_id, hostname, userns, listen_fds,
+  // limits, runtime_dir and state_dir; Boot shall be given the same ones.
+  // AlreadyExists if the pod runs. On error nothing is left.
+  virtual absl::StatusOr<std::unique_ptr<PreparedPod>> Prepare(
+      const BootRequest& request) = 0;
+
+  // The second half: starts the pod's systemd and returns once it has been
+  // exec'ed (READY comes later). On error nothing is left: no process, cgroup
+  // or file. Errors name the step; FailedPrecondition if the root has no
+  // systemd or init.
+  virtual absl::StatusOr<std::unique_ptr<PodProcess>> Boot(
+      std::unique_ptr<PreparedPod> prepared, const BootRequest& request,
+      PodListener listener) = 0;
+
+  // Both.
+  absl::StatusOr<std::unique_ptr<PodProcess>> Start(const BootRequest& request,
+                                                    PodListener listener) {
+    absl::StatusOr<std::unique_ptr<PreparedPod>> prepared = Prepare(request);
+    if (!prepared.ok()) return prepared.status();
+    return Boot(*std::move(prepared), request, std::move(listener));
+  }
 
   // Takes up a pod that an earlier agent started, alive or ended meanwhile.
   // on_exit is called for one that has ended (kUnknown if the shim was killed

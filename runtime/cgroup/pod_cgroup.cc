@@ -236,9 +236,9 @@ absl::Status PodCgroup::EnterPayload() const {
   return absl::OkStatus();
 }
 
-absl::Status PodCgroup::EnterSupervisor() const {
+absl::Status PodCgroup::EnterSupervisor(pid_t pid) const {
   for (const CgroupDir& dir : dirs_) {
-    if (!dir.supervisor.empty()) RETURN_IF_ERROR(Enter(dir.supervisor));
+    if (!dir.supervisor.empty()) RETURN_IF_ERROR(Enter(dir.supervisor, pid));
   }
   return absl::OkStatus();
 }

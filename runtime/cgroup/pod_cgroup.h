@@ -96,7 +96,8 @@ class PodCgroup {
 
   // Moves the calling process.
   absl::Status EnterPayload() const;
-  absl::Status EnterSupervisor() const;
+  // Moves a process; 0 is the calling one.
+  absl::Status EnterSupervisor(pid_t pid = 0) const;
   absl::Status LeaveSupervisor() const;
 
   CgroupUsage Usage() const;

@@ -51,6 +51,7 @@ absl::StatusOr<PodCgroup> PodHome::Make(const std::string& pod_id,
   PodCgroup cgroup = Plan(pod_id);
   RETURN_IF_ERROR(WriteCgroupRecord(record_path, cgroup));
   RETURN_IF_ERROR(cgroup.Create());
+  RETURN_IF_ERROR(cgroup.EnterSupervisor(shim), "enter supervisor cgroup");
   RETURN_IF_ERROR(cgroup.SetLimits(limits));
   return cgroup;
 }

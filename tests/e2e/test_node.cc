@@ -289,9 +289,11 @@ HostSnapshot TestNode::Snapshot() const {
                    " ]; then echo \"${p#/proc/} $c\"; fi; done; true"));
   // The lock and the socket of the agent, and what the image store holds, are
   // not a pod's.
-  list("files", absl::StrCat("cd ", dir_.path(),
-                             " && find root state ! -path 'root/images*' "
-                             "! -name 'davit.sock*' ! -name lock"));
+  list("files",
+       absl::StrCat("cd ", dir_.path(),
+                    " && find root ! -path 'root/images*' ! -name lock; cd ",
+                    state_dir_.path(),
+                    " && find state ! -name 'davit.sock*' ! -name lock"));
   return snapshot;
 }
 

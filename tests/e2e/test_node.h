@@ -65,7 +65,7 @@ class TestNode {
                               const std::string& subnet) const;
 
   std::string root() const { return dir_ / "root"; }
-  std::string state() const { return dir_ / "state"; }
+  std::string state() const { return state_dir_ / "state"; }
   std::string conf_dir() const { return dir_ / "net.d"; }
   std::string lease_dir() const { return dir_ / "leases"; }
   std::string bin_dir() const { return dir_ / "cni-bin"; }
@@ -85,6 +85,7 @@ class TestNode {
   std::vector<std::string> AgentArguments() const;
 
   TempDir dir_{"/tmp"};
+  TempDir state_dir_{"/run"};  // a tmpfs, as on a real node
   std::string cgroup_parent_;
   std::string metrics_address_;
   pid_t agent_pid_ = -1;

@@ -110,8 +110,32 @@ std::unique_ptr<PodProcess> ScriptedLauncher::MakeProcess(
   return std::make_unique<ScriptedProcess>(this, pod_id, init);
 }
 
-absl::StatusOr<std::unique_ptr<PodProcess>> ScriptedLauncher::Start(
-    const BootRequest& request, PodListener listener) {
+namespace {
+
+class ScriptedPreparation : public PreparedPod {
+ public:
+  explicit ScriptedPreparation(std::shared_ptr<std::atomic<int>> count)
+      : count_(std::move(count)) {
+    ++*count_;
+  }
+  ~ScriptedPreparation() override { --*count_; }
+
+ private:
+  const std::shared_ptr<std::atomic<int>> count_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PreparedPod>> ScriptedLauncher::Prepare(
+    const BootRequest&) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(prepare_status_);
+  return std::make_unique<ScriptedPreparation>(prepared_);
+}
+
+absl::StatusOr<std::unique_ptr<PodProcess>> ScriptedLauncher::Boot(
+    std::unique_ptr<PreparedPod>, const BootRequest& request,
+    PodListener listener) {
   RETURN_IF_ERROR(journal_->Enter("boot"));
   ProcessIdentity init;
   {

@@ -1,6 +1,7 @@
 #ifndef DAVIT_AGENT_POD_TESTING_SCRIPTED_LAUNCHER_H_
 #define DAVIT_AGENT_POD_TESTING_SCRIPTED_LAUNCHER_H_
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <set>
@@ -15,13 +16,17 @@
 namespace davit::testing {
 
 // A launcher whose pods live in memory and outlive its users, as shims do.
-// Journal: "boot", "wait_ready", "stop", "destroy", "recover". Thread-safe.
+// Journal: "boot", "wait_ready", "stop", "destroy", "recover"; not what is
+// prepared, because that is done beside other things. Thread-safe.
 class ScriptedLauncher : public Launcher {
  public:
   explicit ScriptedLauncher(Journal* journal) : journal_(journal) {}
 
-  absl::StatusOr<std::unique_ptr<PodProcess>> Start(
-      const BootRequest& request, PodListener listener) override;
+  absl::StatusOr<std::unique_ptr<PreparedPod>> Prepare(
+      const BootRequest& request) override;
+  absl::StatusOr<std::unique_ptr<PodProcess>> Boot(
+      std::unique_ptr<PreparedPod> prepared, const BootRequest& request,
+      PodListener listener) override;
   absl::StatusOr<std::unique_ptr<PodProcess>> Recover(
       const std::string& pod_id, const std::string& runtime_dir,
       const std::string& state_dir, PodListener listener) override;
@@ -29,6 +34,13 @@ class ScriptedLauncher : public Launcher {
                        const std::string& runtime_dir) override;
   absl::StatusOr<std::vector<std::string>> ListCgroups() override;
 
+  // What Prepare says from now on.
+  void SetPrepareStatus(const absl::Status& status) {
+    absl::MutexLock lock(&mutex_);
+    prepare_status_ = status;
+  }
+  // Prepared pods that nobody has booted or dropped yet.
+  int prepared() const { return *prepared_; }
   // From now on pods are not ready until they end.
   void HoldReady() {
     absl::MutexLock lock(&mutex_);
@@ -67,6 +79,10 @@ class ScriptedLauncher : public Launcher {
   int next_pid_ ABSL_GUARDED_BY(mutex_) = 1000;
   bool hold_ready_ ABSL_GUARDED_BY(mutex_) = false;
   BootRequest last_request_ ABSL_GUARDED_BY(mutex_);
+  absl::Status prepare_status_ ABSL_GUARDED_BY(mutex_);
+  // Shared with the prepared pods.
+  const std::shared_ptr<std::atomic<int>> prepared_ =
+      std::make_shared<std::atomic<int>>(0);
 };
 
 }  // namespace davit::testing

@@ -39,6 +39,7 @@ class ControlServer {
   // Sends this encoded state to all, and to whoever connects later. A client
   // that does not read is cut off: it connects again and gets the state.
   void Publish(std::string state);
+  bool has_clients() const { return !clients_.empty(); }
 
  private:
   void Accept();

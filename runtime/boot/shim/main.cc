@@ -40,7 +40,8 @@ namespace {
 constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 constexpr size_t kConsoleLogBytes = 1 << 20;
 
-// Waits for the plan: meanwhile a host's systemd puts us into the pod's scope.
+// Waits for the plan: meanwhile the agent, or the host's systemd, puts us into
+// the pod's cgroups.
 // OutOfRange if the agent has given up.
 absl::StatusOr<LaunchPlan> ReadPlan(int client) {
   UniqueFd fd(kPlanFdOfShim);
@@ -85,7 +86,6 @@ absl::Status Boot(const LaunchPlan& plan, Epoll& epoll,
                   std::unique_ptr<Monitor>& monitor) {
   RETURN_IF_ERROR(PrepareProcess());
   ASSIGN_OR_RETURN(MonitoredPod pod, Describe(plan));
-  RETURN_IF_ERROR(pod.cgroup.EnterSupervisor(), "enter supervisor cgroup");
   ASSIGN_OR_RETURN(UniqueFd listener,
                    ListenForPackets(ShimSocketPath(plan.runtime_dir)));
   ASSIGN_OR_RETURN(

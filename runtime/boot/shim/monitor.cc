@@ -194,8 +194,7 @@ absl::Status Monitor::Finish() {
   absl::Status written = WriteFileAtomic(ExitRecordPath(pod_.state_dir),
                                          FormatExitRecord(exit), 0640);
   absl::Status closed = RemoveUnixExport(UnixExportPath(pod_.runtime_dir));
-  absl::Status left = pod_.cgroup.LeaveSupervisor();
-  absl::Status removed = pod_.cgroup.Remove();
+  absl::Status removed = RemoveCgroups();
   RETURN_IF_ERROR(RemoveFile(ShimSocketPath(pod_.runtime_dir)));
   state_.exit = exit;
   Publish();
@@ -203,8 +202,15 @@ absl::Status Monitor::Finish() {
   RETURN_IF_ERROR(killed);
   RETURN_IF_ERROR(written);
   RETURN_IF_ERROR(closed);
-  RETURN_IF_ERROR(left);
   return removed;
+}
+
+// An agent that follows us removes them once we are gone: that is sooner than
+// the kernel moves us out of them. One that dies now does it when it is back.
+absl::Status Monitor::RemoveCgroups() const {
+  if (control_.has_clients()) return absl::OkStatus();
+  RETURN_IF_ERROR(pod_.cgroup.LeaveSupervisor());
+  return pod_.cgroup.Remove();
 }
 
 absl::Status Monitor::WriteRecord() const {
