@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "tests/bench/bench_pods.h"
 #include "tests/bench/nspawn_peer.h"
@@ -187,10 +189,40 @@ void MeasureMemory(TestNode& node, int pods, Memory& memory) {
   }
 }
 
-void PrintMany(TestNode& node, const Samples& first, const Samples& last,
-               const Memory& memory, int pods) {
+// The phases of some starts, in their order.
+class Starts {
+ public:
+  void Add(const nlohmann::json& pod) {
+    ready_.Add(MillisecondsTo("ready", pod));
+    for (const auto& [phase, milliseconds] : StartPhases(pod)) {
+      if (by_phase_.count(phase) == 0) phases_.push_back(phase);
+      by_phase_[phase].Add(milliseconds);
+    }
+  }
+  const Samples& ready() const { return ready_; }
+  std::string Describe() const {
+    std::string line;
+    for (const std::string& phase : phases_) {
+      absl::StrAppendFormat(&line, "  %s %.1f", phase,
+                            by_phase_.at(phase).Median());
+    }
+    return line;
+  }
+
+ private:
+  Samples ready_;
+  std::vector<std::string> phases_;
+  std::map<std::string, Samples> by_phase_;
+};
+
+void PrintMany(TestNode& node, const Starts& first_starts,
+               const Starts& last_starts, const Memory& memory, int pods) {
+  const Samples& first = first_starts.ready();
+  const Samples& last = last_starts.ready();
   double ratio = last.Median() / first.Median();
   printf("\n%d pods of stage1 at once, each with an app:\n", pods);
+  printf("  first:%s\n  last: %s\n", first_starts.Describe().c_str(),
+         last_starts.Describe().c_str());
   printf(
       "  READY, medians: first %zu %.1f ms, last %zu %.1f ms: %.2f  "
       "(at most 1.50)  %s\n",
@@ -208,12 +240,12 @@ void PrintMany(TestNode& node, const Samples& first, const Samples& last,
 
 void Many(TestNode& node, int pods) {
   const int edge = std::min(10, pods / 2);
-  Samples first, last;
+  Starts first, last;
   for (int i = 0; i < pods; ++i) {
     std::string name = absl::StrCat("many", i);
     StartPod(node, name, false);
     if (i >= edge && i < pods - edge) continue;
-    (i < edge ? first : last).Add(MillisecondsTo("ready", node.GetPod(name)));
+    (i < edge ? first : last).Add(node.GetPod(name));
   }
   Memory memory;
   MeasureMemory(node, pods, memory);

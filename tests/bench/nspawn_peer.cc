@@ -57,11 +57,11 @@ SubprocessSpec NspawnCommand(const std::string& root, const std::string& socket,
   spec.argv = {
       "sh", "-c",
       absl::StrCat(
-          "for h in /sys/fs/cgroup/*/; do mkdir -p $h", name,
+          "for h in /sys/fs/cgroup/*/; do mkdir -p ${h}", name,
           "; "
-          "case $h in */cpuset/) cat $h/cpuset.cpus >$h",
-          name, "/cpuset.cpus; cat $h/cpuset.mems >$h", name,
-          "/cpuset.mems;; esac; echo $$ >$h", name,
+          "case $h in */cpuset/) cat $h/cpuset.cpus >${h}",
+          name, "/cpuset.cpus; cat $h/cpuset.mems >${h}", name,
+          "/cpuset.mems;; esac; echo $$ >${h}", name,
           "/cgroup.procs; done; "
           "exec systemd-nspawn -D ",
           root,
