@@ -1,31 +1,23 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "net/cni_node_fixture.h"
 #include "net/cni_pod_network.h"
 #include "net/list_directory.h"
 #include "net/nat/owned_elements.h"
-#include "net/netlink/ip_address.h"
-#include "net/netlink/netlink.h"
-#include "net/netns/netns.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
 #include "tests/support/matchers.h"
-#include "tests/support/temp_dir.h"
 
 // What breaks below a node's network - a plugin or the leases' disk - and that
 // it is told, and that nothing is lost or left over then. Our runtime and
@@ -34,9 +26,9 @@
 namespace davit {
 namespace {
 
+using ::davit::testing::CniNodeTest;
 using ::davit::testing::IsOk;
 using ::davit::testing::StatusIs;
-using ::davit::testing::TempDir;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -45,34 +37,16 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-class FaultsTest : public ::testing::Test {
+class FaultsTest : public CniNodeTest {
  protected:
   void SetUp() override {
-    ASSERT_NE(getenv("DAVIT_CNI"), nullptr);
     if (geteuid() != 0) GTEST_SKIP() << "needs root";
-    std::filesystem::path binary =
-        std::filesystem::canonical(getenv("DAVIT_CNI"));
-    ASSERT_THAT(MakeDirectories(dir_ / "bin"), IsOk());
-    for (const char* type : {"host-local", "loopback", "portmap", "ptp"}) {
-      std::filesystem::create_symlink(binary, dir_ / "bin/" + type);
-    }
-    ASSERT_THAT(MakeDirectories(dir_ / "net.d"), IsOk());
-    ASSERT_THAT(MakeDirectories(dir_ / "leases/net"), IsOk());
-    ASSERT_OK_AND_ASSIGN(Netns node, Netns::Create(dir_ / "node"));
-    node_ = std::make_unique<Netns>(std::move(node));
-    CniPodNetworkOptions options;
-    options.config_dir = dir_ / "net.d";
-    options.plugin_dirs = {dir_ / "bin"};
-    options.cache_dir = dir_ / "cni";
-    options.netns_dir = dir_ / "netns";
-    options.node_netns = node_->path();
+    ASSERT_NO_FATAL_FAILURE(CniNodeTest::SetUp());
+    InstallOurs({"host-local", "loopback", "portmap", "ptp"});
+    ASSERT_THAT(MakeDirectories(leases() + "/net"), IsOk());
+    CniPodNetworkOptions options = Options();
     options.plugin_timeout = absl::Seconds(3);
-    ASSERT_OK_AND_ASSIGN(network_, NewCniPodNetwork(options));
-  }
-
-  void TearDown() override {
-    if (node_ == nullptr) return;
-    EXPECT_THAT(Netns::Remove(node_->path()), IsOk());
+    OpenNetwork(options);
   }
 
   // "fault" runs `body`; of a DEL only if `del` is set.
@@ -94,35 +68,29 @@ VERSION) echo '{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}'; exit;;
         absl::StrCat(R"({"type": "host-local", "subnet": "10.99.0.0/24",
           "dataDir": ")",
                      dir_ / "leases", R"("})");
-    ASSERT_THAT(WriteFileAtomic(
-                    dir_ / "net.d/net.conflist",
-                    absl::StrCat(
-                        R"({"cniVersion": "1.0.0", "name": "net", "plugins": [
+    WriteNetwork("net",
+                 absl::StrCat(
+                     R"({"cniVersion": "1.0.0", "name": "net", "plugins": [
                   {"type": "ptp", "ipMasq": true, "ipam": )",
-                        ipam.empty() ? host_local : ipam, R"(},
+                     ipam.empty() ? host_local : ipam, R"(},
                   {"type": "portmap", "capabilities": {"portMappings": true}})",
-                        more, "]}")),
-                IsOk());
+                     more, "]}"));
   }
 
   PodNetworkRequest NewPod() {
-    PodNetworkRequest request = {NewUuid(), "web", "", {{"net", "eth0"}}};
+    PodNetworkRequest request = CniNodeTest::NewPod();
     request.port_mappings = {{.host_port = 8080, .container_port = 80}};
-    absl::StatusOr<std::string> path = network_->CreateNetns(request.pod_id);
-    EXPECT_THAT(path, IsOk());
-    request.netns_path = path.value_or("");
     return request;
   }
 
   // Whatever of pods is on the node: links, leases, nft elements, results.
   std::vector<std::string> Leftovers() {
     std::vector<std::string> found;
-    const std::vector<Link> links = *Netlink::OpenIn(node_->fd())->ListLinks();
-    for (const Link& link : links) {
-      if (link.name != "lo") found.push_back("link " + link.name);
+    for (const std::string& name : NodeLinks()) {
+      found.push_back("link " + name);
     }
-    for (const std::string& file : Files("leases/net")) {
-      if (IpAddress::Parse(file).ok()) found.push_back("lease " + file);
+    for (const std::string& address : Leases()) {
+      found.push_back("lease " + address);
     }
     EXPECT_THAT(node_->Run([&]() -> absl::Status {
       ASSIGN_OR_RETURN(OwnedElements elements, OwnedElements::Open());
@@ -135,32 +103,20 @@ VERSION) echo '{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}'; exit;;
     }),
                 IsOk());
     for (const char* dir : {"cni/results", "netns"}) {
-      for (const std::string& file : Files(dir)) {
+      const std::vector<std::string> files = *ListDirectory(dir_ / dir);
+      for (const std::string& file : files) {
         found.push_back(absl::StrCat(dir, "/", file));
       }
     }
     return found;
   }
 
-  // Sorted; none if there is no such directory.
-  std::vector<std::string> Files(const std::string& directory) {
-    std::vector<std::string> files =
-        ListDirectory(dir_ / directory).value_or(std::vector<std::string>());
-    std::sort(files.begin(), files.end());
-    return files;
-  }
-
   void ExpectAPodWorks() {
     PodNetworkRequest pod = NewPod();
     EXPECT_THAT(network_->Attach(pod), IsOk());
     EXPECT_THAT(network_->Check(pod), IsOk());
-    EXPECT_THAT(network_->Detach(pod), IsOk());
-    EXPECT_THAT(network_->RemoveNetns(pod.pod_id), IsOk());
+    Remove(pod);
   }
-
-  TempDir dir_;
-  std::unique_ptr<Netns> node_;
-  std::unique_ptr<PodNetwork> network_;
 };
 
 struct Fault {

@@ -13,14 +13,13 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "net/cni_node_fixture.h"
 #include "net/cni_pod_network.h"
 #include "net/list_directory.h"
 #include "net/netns/netns.h"
 #include "runtime/base/file.h"
 #include "runtime/base/subprocess.h"
-#include "runtime/base/uuid.h"
 #include "tests/support/matchers.h"
-#include "tests/support/temp_dir.h"
 
 // Our CNI runtime with the plugins of the CNI project (Debian's
 // containernetworking-plugins) on the real kernel, in a network namespace that
@@ -29,9 +28,9 @@
 namespace davit {
 namespace {
 
+using ::davit::testing::CniNodeTest;
 using ::davit::testing::IsOk;
 using ::davit::testing::StatusIs;
-using ::davit::testing::TempDir;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -84,7 +83,7 @@ std::vector<std::string> IptablesRules(const Netns& netns) {
   return rules;
 }
 
-class GoPluginsTest : public ::testing::Test {
+class GoPluginsTest : public CniNodeTest {
  protected:
   void SetUp() override {
     if (!PathExists(absl::StrCat(kPluginDir, "/ptp"))) {
@@ -92,18 +91,12 @@ class GoPluginsTest : public ::testing::Test {
     }
     mounts_before_ = *ReadFile("/proc/self/mountinfo");
     links_before_ = Links();
-    ASSERT_OK_AND_ASSIGN(Netns node, Netns::Create(dir_ / "node"));
-    node_ = std::make_unique<Netns>(std::move(node));
+    ASSERT_NO_FATAL_FAILURE(CniNodeTest::SetUp());
     state_before_ = StateOf(*node_);
-    ASSERT_THAT(MakeDirectories(dir_ / "net.d"), IsOk());
     Configure("plain", "10.99.0.0/24", "");
-    CniPodNetworkOptions options;
-    options.config_dir = dir_ / "net.d";
+    CniPodNetworkOptions options = Options();
     options.plugin_dirs = {kPluginDir};
-    options.cache_dir = dir_ / "cni";
-    options.netns_dir = dir_ / "netns";
-    options.node_netns = node_->path();
-    ASSERT_OK_AND_ASSIGN(network_, NewCniPodNetwork(options));
+    OpenNetwork(options);
   }
 
   void TearDown() override {
@@ -118,54 +111,24 @@ class GoPluginsTest : public ::testing::Test {
     EXPECT_THAT(Leases(), IsEmpty());
     EXPECT_THAT(*ListDirectory(dir_ / "cni/results"), IsEmpty());
     EXPECT_THAT(*ListDirectory(dir_ / "cni/netns"), IsEmpty());
-    EXPECT_THAT(Netns::Remove(node_->path()), IsOk());
+    CniNodeTest::TearDown();
     EXPECT_EQ(*ReadFile("/proc/self/mountinfo"), mounts_before_);
     EXPECT_EQ(Links(), links_before_);
   }
 
   void Configure(const std::string& name, const std::string& subnet,
                  const std::string& extra) {
-    ASSERT_THAT(WriteFileAtomic(
-                    dir_ / absl::StrCat("net.d/", name, ".conflist"),
-                    absl::StrCat(R"({"cniVersion":"1.0.0","name":")", name,
-                                 R"(","plugins":[{"type":"ptp",)", extra,
-                                 R"("ipam":{"type":"host-local","dataDir":")",
-                                 dir_ / "leases", R"(","subnet":")", subnet,
-                                 R"(","routes":[{"dst":"0.0.0.0/0"}]}}]})")),
-                IsOk());
+    WriteNetwork(name,
+                 absl::StrCat(R"({"cniVersion":"1.0.0","name":")", name,
+                              R"(","plugins":[{"type":"ptp",)", extra,
+                              R"("ipam":{"type":"host-local","dataDir":")",
+                              leases(), R"(","subnet":")", subnet,
+                              R"(","routes":[{"dst":"0.0.0.0/0"}]}}]})"));
   }
 
   PodNetworkRequest NewPod(const std::string& network = "plain") {
-    PodNetworkRequest request = {NewUuid(), "web", "", {{network, "eth0"}}};
-    absl::StatusOr<std::string> path = network_->CreateNetns(request.pod_id);
-    EXPECT_THAT(path, IsOk());
-    request.netns_path = path.value_or("");
-    return request;
+    return CniNodeTest::NewPod(network);
   }
-
-  // The addresses that host-local has given away.
-  std::vector<std::string> Leases() {
-    std::vector<std::string> leases;
-    std::vector<std::string> networks = *ListDirectory(dir_ / "leases");
-    for (const std::string& network : networks) {
-      std::vector<std::string> files =
-          *ListDirectory(dir_ / absl::StrCat("leases/", network));
-      for (const std::string& file : files) {
-        bool is_lease = file != "lock" && !absl::StartsWith(file, "last_");
-        if (is_lease) leases.push_back(file);
-      }
-    }
-    return leases;
-  }
-
-  void Remove(const PodNetworkRequest& request) {
-    EXPECT_THAT(network_->Detach(request), IsOk());
-    EXPECT_THAT(network_->RemoveNetns(request.pod_id), IsOk());
-  }
-
-  TempDir dir_;
-  std::unique_ptr<Netns> node_;
-  std::unique_ptr<PodNetwork> network_;
 
  private:
   std::string mounts_before_;

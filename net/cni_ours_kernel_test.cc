@@ -1,20 +1,17 @@
 #include <gmock/gmock.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 #include <iostream>
 #include <map>
-#include <memory>
 #include <set>
 #include <thread>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "net/cni_node_fixture.h"
 #include "net/cni_pod_network.h"
 #include "net/list_directory.h"
 #include "net/netlink/netlink.h"
@@ -22,7 +19,6 @@
 #include "runtime/base/file.h"
 #include "runtime/base/uuid.h"
 #include "tests/support/matchers.h"
-#include "tests/support/temp_dir.h"
 
 // Our CNI runtime with our plugins on the real kernel, in a network namespace
 // that stands for the machine.
@@ -30,9 +26,9 @@
 namespace davit {
 namespace {
 
+using ::davit::testing::CniNodeTest;
 using ::davit::testing::IsOk;
 using ::davit::testing::StatusIs;
-using ::davit::testing::TempDir;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -44,96 +40,36 @@ using ::testing::UnorderedElementsAre;
 constexpr char kGoPlugins[] = "/usr/lib/cni";
 constexpr int kMany = 200;
 
-class OursTest : public ::testing::Test {
+class OursTest : public CniNodeTest {
  protected:
   void SetUp() override {
-    ASSERT_NE(getenv("DAVIT_CNI"), nullptr);
-    std::filesystem::path binary =
-        std::filesystem::canonical(getenv("DAVIT_CNI"));
-    ASSERT_THAT(MakeDirectories(dir_ / "bin"), IsOk());
-    for (const char* type :
-         {"bandwidth", "bridge", "host-local", "loopback", "ptp"}) {
-      std::filesystem::create_symlink(binary, dir_ / "bin/" + type);
-    }
-    ASSERT_OK_AND_ASSIGN(Netns node, Netns::Create(dir_ / "node"));
-    node_ = std::make_unique<Netns>(std::move(node));
-    ASSERT_THAT(MakeDirectories(dir_ / "net.d"), IsOk());
+    ASSERT_NO_FATAL_FAILURE(CniNodeTest::SetUp());
+    InstallOurs({"bandwidth", "bridge", "host-local", "loopback", "ptp"});
     Configure("net", "1.0.0", "10.99.0.0/16");
-    network_ = New({dir_ / "bin"});
+    OpenNetwork(Options());
   }
 
   void TearDown() override {
     if (network_ == nullptr) return;
-    EXPECT_THAT(Links(), IsEmpty());
-    EXPECT_THAT(Leases("net"), IsEmpty());
+    EXPECT_THAT(NodeLinks(), IsEmpty());
+    EXPECT_THAT(Leases(), IsEmpty());
     EXPECT_THAT(*ListDirectory(dir_ / "cni/results"), IsEmpty());
     EXPECT_THAT(*ListDirectory(dir_ / "netns"), IsEmpty());
-    EXPECT_THAT(Netns::Remove(node_->path()), IsOk());
-  }
-
-  std::unique_ptr<PodNetwork> New(std::vector<std::string> plugin_dirs) {
-    CniPodNetworkOptions options;
-    options.config_dir = dir_ / "net.d";
-    options.plugin_dirs = std::move(plugin_dirs);
-    options.cache_dir = dir_ / "cni";
-    options.netns_dir = dir_ / "netns";
-    options.node_netns = node_->path();
-    absl::StatusOr<std::unique_ptr<PodNetwork>> network =
-        NewCniPodNetwork(options);
-    EXPECT_THAT(network, IsOk());
-    return network.ok() ? *std::move(network) : nullptr;
+    CniNodeTest::TearDown();
   }
 
   void Configure(const std::string& name, const std::string& version,
                  const std::string& subnet, bool masquerade = true) {
-    ASSERT_THAT(
-        WriteFileAtomic(
-            dir_ / absl::StrCat("net.d/", name, ".conflist"),
-            absl::StrCat(R"({"cniVersion":")", version, R"(","name":")", name,
-                         R"(","plugins":[{"type":"ptp","ipMasq":)",
-                         masquerade ? "true," : "false,",
-                         R"("ipam":{"type":"host-local","dataDir":")",
-                         dir_ / "leases", R"(","subnet":")", subnet,
-                         R"("}}]})")),
-        IsOk());
+    WriteNetwork(
+        name, absl::StrCat(R"({"cniVersion":")", version, R"(","name":")", name,
+                           R"(","plugins":[{"type":"ptp","ipMasq":)",
+                           masquerade ? "true," : "false,",
+                           R"("ipam":{"type":"host-local","dataDir":")",
+                           leases(), R"(","subnet":")", subnet, R"("}}]})"));
   }
 
-  PodNetworkRequest NewPod() {
-    PodNetworkRequest request = {NewUuid(), "web", "", {{"net", "eth0"}}};
-    absl::StatusOr<std::string> path = network_->CreateNetns(request.pod_id);
-    EXPECT_THAT(path, IsOk());
-    request.netns_path = path.value_or("");
-    return request;
-  }
-
-  // Names of the node's links but lo.
-  std::vector<std::string> Links() {
-    Netlink netlink = *Netlink::OpenIn(node_->fd());
-    std::vector<std::string> names;
-    absl::StatusOr<std::vector<Link>> links = netlink.ListLinks();
-    EXPECT_THAT(links, IsOk());
-    if (!links.ok()) return names;
-    for (const Link& link : *links) {
-      if (link.name != "lo") names.push_back(link.name);
-    }
-    return names;
-  }
-
-  std::vector<std::string> Leases(const std::string& network) {
-    std::vector<std::string> leases =
-        *ListDirectory(dir_ / "leases/" + network);
-    std::erase_if(leases, [](const std::string& file) {
-      return file == "lock" || absl::StartsWith(file, "last_");
-    });
-    return leases;
-  }
   std::string LeaseFile(const std::string& address) {
     return dir_ / "leases/net/" + address;
-  }
-
-  void Remove(const PodNetworkRequest& request) {
-    EXPECT_THAT(network_->Detach(request), IsOk());
-    EXPECT_THAT(network_->RemoveNetns(request.pod_id), IsOk());
   }
 
   // "kind name" of each item; all must have been removed.
@@ -145,10 +81,6 @@ class OursTest : public ::testing::Test {
     }
     return names;
   }
-
-  TempDir dir_;
-  std::unique_ptr<Netns> node_;
-  std::unique_ptr<PodNetwork> network_;
 };
 
 TEST_F(OursTest, AddressAndMacAreHadOnRequest) {
@@ -165,7 +97,7 @@ TEST_F(OursTest, AddressAndMacAreHadOnRequest) {
   second.networks[0].ips = {"10.99.7.7"};
   EXPECT_THAT(network_->Attach(second).status(),
               StatusIs(absl::StatusCode::kInternal, HasSubstr("10.99.7.7")));
-  EXPECT_THAT(Leases("net"), ElementsAre("10.99.7.7"));
+  EXPECT_THAT(Leases(), ElementsAre("10.99.7.7"));
   Remove(second);
   Remove(request);
 }
@@ -239,10 +171,10 @@ TEST_F(OursTest, GarbageIsFoundByItsOwnersNameAndStrangersAreLeftAlone) {
       "link " + interfaces[0].host_ifname,
       "nft element " + gone.pod_id + " eth0", "netns " + gone.netns_path);
   EXPECT_THAT(Named(network_->CollectGarbage({stays}, true)), expected);
-  EXPECT_THAT(Links(), SizeIs(2)) << "dry run";
+  EXPECT_THAT(NodeLinks(), SizeIs(2)) << "dry run";
   EXPECT_THAT(Named(network_->CollectGarbage({stays}, false)), expected);
   EXPECT_THAT(network_->CollectGarbage({stays}, false), IsEmpty());
-  EXPECT_THAT(Leases("net"), ElementsAre("10.99.0.2", "10.99.9.9"));
+  EXPECT_THAT(Leases(), ElementsAre("10.99.0.2", "10.99.9.9"));
   EXPECT_THAT(network_->Check(stays), IsOk());
   Remove(stays);
   EXPECT_EQ(*ReadFile(LeaseFile("10.99.9.9")), stranger);
@@ -262,7 +194,7 @@ TEST_F(OursTest, GarbageOfBridgeAndBandwidthIsFound) {
   PodNetworkRequest gone = NewPod();
   gone.bandwidth = {1000000, 1000000, 1000000, 1000000};
   ASSERT_THAT(network_->Attach(gone), IsOk());
-  EXPECT_THAT(Links(), SizeIs(3)) << "bridge, veth, ifb";
+  EXPECT_THAT(NodeLinks(), SizeIs(3)) << "bridge, veth, ifb";
   ASSERT_THAT(RemoveFile(dir_ / "cni/results/net-" + gone.pod_id + "-eth0"),
               IsOk());
   EXPECT_THAT(Named(network_->CollectGarbage({}, false)),
@@ -271,7 +203,7 @@ TEST_F(OursTest, GarbageOfBridgeAndBandwidthIsFound) {
                                    "nft element " + gone.pod_id + " eth0",
                                    "netns " + gone.netns_path));
   EXPECT_THAT(network_->CollectGarbage({}, false), IsEmpty());
-  EXPECT_THAT(Links(), ElementsAre("br0"));
+  EXPECT_THAT(NodeLinks(), ElementsAre("br0"));
   EXPECT_THAT(Netlink::OpenIn(node_->fd())->DeleteLink("br0"), IsOk());
 }
 
@@ -282,7 +214,7 @@ TEST_F(OursTest, GcOfPluginsSparesTheLeasesOfStrangers) {
   std::string stranger = NewUuid() + "\r\neth0";
   ASSERT_THAT(WriteFileAtomic(LeaseFile("10.99.9.9"), stranger, 0600), IsOk());
   EXPECT_THAT(network_->CollectGarbage({stays}, false), IsEmpty());
-  EXPECT_THAT(Leases("net"), ElementsAre("10.99.0.2", "10.99.9.9"));
+  EXPECT_THAT(Leases(), ElementsAre("10.99.0.2", "10.99.9.9"));
   EXPECT_THAT(network_->Check(stays), IsOk());
   Remove(stays);
   ASSERT_THAT(RemoveFile(LeaseFile("10.99.9.9")), IsOk());
@@ -294,7 +226,7 @@ TEST_F(OursTest, FiftyPodsEndAtOnce) {
     requests.push_back(NewPod());
     ASSERT_THAT(network_->Attach(requests.back()), IsOk());
   }
-  EXPECT_THAT(Links(), SizeIs(50));
+  EXPECT_THAT(NodeLinks(), SizeIs(50));
   absl::Time start = absl::Now();
   std::vector<absl::Status> outcomes = network_->DetachMany(requests);
   std::cout << "DetachMany of 50 pods: " << absl::Now() - start << std::endl;
@@ -334,7 +266,9 @@ TEST_P(ManyAtOnce, NoAddressTwiceAndNothingLeft) {
     if (!PathExists(absl::StrCat(kGoPlugins, "/ptp"))) {
       GTEST_SKIP() << "needs containernetworking-plugins";
     }
-    network_ = New({kGoPlugins});
+    CniPodNetworkOptions options = Options();
+    options.plugin_dirs = {kGoPlugins};
+    OpenNetwork(options);
   }
   Configure("net", "1.0.0", "10.99.0.0/16", GetParam().masquerade);
   std::vector<PodNetworkRequest> requests;
@@ -348,8 +282,8 @@ TEST_P(ManyAtOnce, NoAddressTwiceAndNothingLeft) {
     if (got.ok()) addresses.insert(got->at(0).addresses.at(0));
   });
   EXPECT_THAT(addresses, SizeIs(kMany));
-  EXPECT_THAT(Leases("net"), SizeIs(kMany));
-  EXPECT_THAT(Links(), SizeIs(kMany));
+  EXPECT_THAT(Leases(), SizeIs(kMany));
+  EXPECT_THAT(NodeLinks(), SizeIs(kMany));
   absl::Duration del = InParallel(requests, [&](const PodNetworkRequest& r) {
     EXPECT_THAT(network_->Detach(r), IsOk());
   });
