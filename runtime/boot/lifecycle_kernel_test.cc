@@ -268,6 +268,8 @@ TEST_F(LifecycleTest, KillsThePodOfALostShim) {
   };
   std::unique_ptr<PodProcess> pod = StartReady(request, listener);
   ASSERT_NE(pod, nullptr);
+  // As if it was just writing; TearDown finds what stays.
+  ASSERT_THAT(WriteFileAtomic(request.runtime_dir + "/.tmp-half", "{"), IsOk());
   ASSERT_EQ(kill(pod->shim().pid, SIGKILL), 0);
   ASSERT_OK_AND_ASSIGN(PodExit exit, pod->WaitExit(kLong));
   EXPECT_EQ(exit.kind, Kind::kUnknown);
