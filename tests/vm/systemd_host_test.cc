@@ -39,11 +39,11 @@ std::string Strip(const std::string& text) {
 
 // Whether systemd makes a directory for a scope in this hierarchy, which
 // /proc/PID/cgroup names by its controllers: "" is v2, "cpu,cpuacct" is v1's.
-// Of v1's it does so for these always, and for devices only where v2 is not
-// mounted.
+// Of v1's systemd 252 does so for these; not always for devices, and not for
+// blkio, where a scope's processes stay at the root.
 bool IsDelegated(const std::string& controllers) {
   static const std::set<std::string> kDelegated = {
-      "", "name=systemd", "cpu", "cpuacct", "memory", "pids", "blkio"};
+      "", "name=systemd", "cpu", "cpuacct", "memory", "pids"};
   for (const std::string& name :
        std::vector<std::string>(absl::StrSplit(controllers, ','))) {
     if (kDelegated.count(name) != 0) return true;
