@@ -15,6 +15,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/rollback.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/temporaries.h"
 #include "runtime/base/uuid.h"
 #include "runtime/boot/event_thread.h"
 #include "runtime/boot/journal_link.h"
@@ -86,6 +87,8 @@ absl::Status CheckPodId(const std::string& pod_id) {
 
 absl::Status RemoveRuntimeFiles(const std::string& runtime_dir) {
   RETURN_IF_ERROR(RemoveFile(ShimSocketPath(runtime_dir)));
+  // Of a shim that was killed while it wrote its record.
+  RETURN_IF_ERROR(RemoveTemporaries(runtime_dir));
   RETURN_IF_ERROR(RemoveFile(ShimRecordPath(runtime_dir)));
   RETURN_IF_ERROR(RemoveUnixExport(UnixExportPath(runtime_dir)));
   RETURN_IF_ERROR(UnlinkJournal(JournalLinkPath(runtime_dir)));
@@ -94,6 +97,7 @@ absl::Status RemoveRuntimeFiles(const std::string& runtime_dir) {
 }
 
 absl::Status RemoveStateFiles(const std::string& state_dir) {
+  RETURN_IF_ERROR(RemoveTemporaries(state_dir));
   RETURN_IF_ERROR(RemoveFile(ExitRecordPath(state_dir)));
   RETURN_IF_ERROR(RemoveFile(ConsoleLogPath(state_dir)));
   return RemoveFile(ConsoleLogPath(state_dir) + ".1");

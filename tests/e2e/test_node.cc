@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -46,6 +49,31 @@ void PinNetns(const std::string& path) {
 
 void Unpin(const std::string& path) {
   Sh(absl::StrCat("umount ", path, " 2>/dev/null; rm -f ", path));
+}
+
+// "PID command" of each process in a cgroup below `cgroup`, or of `program`.
+// Not by a shell: that starts four programs for each process of the machine.
+std::vector<std::string> Processes(const std::string& cgroup,
+                                   const std::string& program) {
+  std::vector<std::string> processes;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::string pid = entry.path().filename();
+    if (!absl::c_all_of(pid, absl::ascii_isdigit)) continue;
+    auto read = [&](const char* name) {
+      return ReadFile(entry.path() / name).value_or("");
+    };
+    std::error_code gone;
+    bool ours =
+        absl::StrContains(read("cgroup"), cgroup) ||
+        std::filesystem::read_symlink(entry.path() / "exe", gone) == program;
+    // Dead already, and this machine's init is slow to reap.
+    if (!ours || absl::StrContains(read("status"), "\nState:\tZ")) continue;
+    processes.push_back(absl::StrCat(
+        pid, " ",
+        absl::StrReplaceAll(read("cmdline"), {{std::string(1, '\0'), " "}})));
+  }
+  std::sort(processes.begin(), processes.end());
+  return processes;
 }
 
 int FreePort() {
@@ -275,18 +303,8 @@ HostSnapshot TestNode::Snapshot() const {
   // On a systemd host the slice stays until the machine stops.
   list("cgroups", absl::StrCat("find /sys/fs/cgroup -type d -path '*",
                                cgroup_parent_, "*' ! -name '*.slice'"));
-  // The listing must not list itself: its own text holds what it looks for.
-  list(
-      "processes",
-      absl::StrCat("for p in /proc/[0-9]*; do "
-                   "c=$(tr '\\0' ' ' <$p/cmdline 2>/dev/null); "
-                   "case $c in 'sh -c for p in'*) continue;; esac; "
-                   // Dead already, and this machine's init is slow to reap.
-                   "grep -qs '^State:.Z' $p/status && continue; "
-                   "if grep -qs '",
-                   cgroup_parent_, "' $p/cgroup || [ \"$(readlink $p/exe)\" = ",
-                   dir_ / "libexec/davit-shim",
-                   " ]; then echo \"${p#/proc/} $c\"; fi; done; true"));
+  snapshot["processes"] =
+      Processes(cgroup_parent_, dir_ / "libexec/davit-shim");
   // The lock and the socket of the agent, and what the image store holds, are
   // not a pod's.
   list("files",

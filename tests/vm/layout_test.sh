@@ -15,6 +15,7 @@ HERE=$RUNFILES/tests/vm
 IMAGES=${DAVIT_TEST_IMAGES:-/var/cache/davit/images/current}
 export DAVIT_VM=${DAVIT_VM:-/var/cache/davit/vm/current}
 RESULTS_MIB=64
+UNPACKED=(machine machine-trixie stage1) # images that tests take as directories
 
 main() {
   local why status=0
@@ -24,9 +25,11 @@ main() {
   fi
   WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/davit-vm-test.XXXXXX")
   trap 'rm -rf --one-file-system "$WORK"' EXIT
-  make_payload
+  TIMEFORMAT='@@ payload: %R s, %U s of a processor'
+  time make_payload
   truncate -s "${RESULTS_MIB}M" "$WORK/results.tar"
-  "$HERE/boot-host" "$LAYOUT" "$WORK/payload.ext4" "$WORK/results.tar" \
+  TIMEFORMAT='@@ qemu: %R s, %U s of a processor'
+  time "$HERE/boot-host" "$LAYOUT" "$WORK/payload.ext4" "$WORK/results.tar" \
     "$WORK" || status=$?
   [ "$status" -eq 0 ] || echo "qemu: status $status"
   unpack_results
@@ -36,10 +39,15 @@ main() {
 
 # Prints what this machine lacks; status 1 if nothing.
 what_is_missing() {
+  local name
+  for name in "${UNPACKED[@]}"; do
+    if [ ! -e "$IMAGES/$name.tar" ]; then
+      echo "no root images in $IMAGES: deploy/test makes them"
+      return
+    fi
+  done
   if [ ! -e "$DAVIT_VM/root.ext4" ]; then
     echo "needs the VM's disk in $DAVIT_VM: run tests/vm/make-host"
-  elif [ ! -e "$IMAGES/stage1.tar" ]; then
-    echo "no root images in $IMAGES: deploy/test makes them"
   elif ! command -v qemu-system-x86_64 >/dev/null; then
     echo "needs qemu-system-x86_64"
   else
@@ -56,11 +64,21 @@ make_payload() {
   mkdir "$payload/repo"
   mv "$WORK/deploy" "$payload/repo/deploy"
   cp -rL "$IMAGES" "$payload/images"
+  unpack_images "$payload/images"
   cp "$PLAN" "$payload/plan"
   cp "$HERE/guest-run" "$payload/guest-run"
   mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$payload" "$WORK/payload.ext4" \
     "$(($(du -sm "$payload" | cut -f1) * 5 / 4 + 32))M"
   rm -rf --one-file-system "$payload"
+}
+
+# Tests of single modules take an image as a directory; here that is quick.
+unpack_images() {
+  local name
+  for name in "${UNPACKED[@]}"; do
+    mkdir "$1/$name"
+    tar --numeric-owner -C "$1/$name" -xf "$1/$name.tar"
+  done
 }
 
 unpack_results() {

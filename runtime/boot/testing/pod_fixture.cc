@@ -118,17 +118,24 @@ TestWorld::TestWorld() {
   Require(unshare(CLONE_NEWNS) == 0, "unshare(CLONE_NEWNS)");
   Require(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0,
           "mount(/, MS_PRIVATE)");
+  const char* parent = getenv("DAVIT_TEST_WORLD");
   // Short, since it holds sockets (unix(7): 107 characters).
-  directory_ = "/tmp/davit-world-XXXXXX";
+  directory_ =
+      absl::StrCat(parent == nullptr ? "/tmp" : parent, "/davit-world-XXXXXX");
   Require(mkdtemp(directory_.data()) != nullptr, "mkdtemp");
-  Require(mount("tmpfs", directory_.c_str(), "tmpfs", 0, "mode=755") == 0,
-          "mount(tmpfs)");
+  if (parent == nullptr) {
+    Require(mount("tmpfs", directory_.c_str(), "tmpfs", 0, "mode=755") == 0,
+            "mount(tmpfs)");
+  }
+  Require(chmod(directory_.c_str(), 0755) == 0, "chmod(" + directory_ + ")");
   netns_ = PinNetns(directory_ + "/netns");
 }
 
 const std::string& TestWorld::Image(const std::string& name) {
   std::string& root = images_[name];
   if (!root.empty()) return root;
+  root = TestImagesDirectory() + "/" + name;
+  if (PathExists(root)) return root;
   root = directory_ + "/" + name;
   Require(MakeDirectories(root).ok(), root);
   SubprocessResult unpacked =

@@ -23,12 +23,17 @@ std::string TestImagesDirectory();
 // What one test's pods live in: a private mount namespace with a tmpfs that
 // holds the unpacked root images, made once per process. Must be called before
 // the process has threads. Everything goes away with the process.
+//
+// Kernels before 6.3 cannot map the ids of a tmpfs, as user namespaces need it.
+// There $DAVIT_TEST_WORLD names a directory of another file system for it; what
+// is left in that goes away with the machine.
 class TestWorld {
  public:
   // Null, with the reason in `why`, if there are no images.
   static TestWorld* Get(std::string& why);
 
-  // The unpacked root of "machine" or "stage1"; unpacks it at the first call.
+  // The unpacked root of "machine" or "stage1"; unpacks it at the first call,
+  // unless the images' directory has it unpacked as well.
   const std::string& Image(const std::string& name);
   const std::string& directory() const { return directory_; }
   // A pinned network namespace of its own.
