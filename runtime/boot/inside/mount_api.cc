@@ -89,22 +89,6 @@ absl::Status SetMountAttributes(int mount, uint64_t attributes,
   return absl::OkStatus();
 }
 
-absl::Status MapMountIds(int mount, int userns, bool recursive) {
-  mount_attr change = {.attr_set = MOUNT_ATTR_IDMAP,
-                       .attr_clr = 0,
-                       .propagation = 0,
-                       .userns_fd = static_cast<__u64>(userns)};
-  unsigned flags = AT_EMPTY_PATH | (recursive ? kRecursive : 0);
-  if (mount_setattr(mount, "", flags, &change, sizeof(change)) == 0) {
-    return absl::OkStatus();
-  }
-  absl::Status status = ErrnoError("mount_setattr(MOUNT_ATTR_IDMAP)");
-  // EPERM: it is mapped already.
-  if (errno != EINVAL && errno != EPERM) return status;
-  return absl::FailedPreconditionError(absl::StrCat(
-      status.message(), ": its file system cannot map ids on this kernel"));
-}
-
 absl::Status AttachMount(int mount, int target) {
   if (move_mount(mount, "", target, "",
                  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
