@@ -13,8 +13,6 @@ namespace davit {
 
 enum class RestartPolicy { kAlways, kOnFailure, kNever };
 
-// An app of a pod with everything resolved against its image: what its systemd
-// service and davit-app need. Values only.
 // What an app may use at most, and its share (1 to 10000); 0: not said.
 struct AppLimits {
   uint64_t memory_max_bytes = 0;
@@ -23,6 +21,8 @@ struct AppLimits {
   bool operator==(const AppLimits&) const = default;
 };
 
+// An app of a pod with everything resolved against its image: what its systemd
+// service and davit-app need. Values only.
 struct AppSpec {
   std::string name;               // DNS label; unit "app-<name>.service"
   std::vector<std::string> argv;  // argv[0] absolute, as seen in the app's root
