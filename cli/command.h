@@ -47,7 +47,8 @@ void AddExecCommand(CLI::App& app, Context& context);
 void AddShellCommand(CLI::App& app, Context& context);
 void AddAttachCommand(CLI::App& app, Context& context);
 void AddLifecycleCommands(CLI::App& app,
-                          Context& context);  // start stop delete
+                          Context& context);             // start stop delete
+void AddMountCommands(CLI::App& app, Context& context);  // mount umount
 void AddNetworkCommand(CLI::App& app, Context& context);
 void AddNodeCommand(CLI::App& app, Context& context);
 void AddPortForwardCommand(CLI::App& app, Context& context);

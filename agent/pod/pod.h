@@ -144,6 +144,15 @@ struct AppState {
   bool started = false;
 };
 
+// What was mounted into a running pod.
+struct PodMount {
+  std::string source, target;
+  std::string app;  // empty: the target is in the pod's own root
+  bool read_only = false;
+  uint64_t mount_id = 0;
+  bool operator==(const PodMount&) const = default;
+};
+
 struct PodStatus {
   PodState state = PodState::kCreated;
   std::string reason, message;
@@ -160,6 +169,7 @@ struct PodStatus {
   std::string netns_path;
   std::vector<std::string> cgroups;
   std::string system_state;
+  std::vector<PodMount> mounts;
 };
 
 struct Pod {

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "agent/pod/detacher.h"
 #include "agent/pod/host_ports.h"
+#include "agent/pod/mount_ops.h"
 #include "agent/pod/pod_events.h"
 #include "agent/pod/pod_paths.h"
 #include "agent/pod/pod_table.h"
@@ -64,6 +65,7 @@ struct PodManagerDeps {
   Launcher* launcher = nullptr;
   PodApps* apps = nullptr;
   UsernsOps* userns = nullptr;
+  MountOps* mounts = nullptr;
   // DialLoopback of net/netns/dial.h, LogsAreComplete of
   // runtime/app/log_streams.h, and the node's address now (empty: none).
   std::function<absl::StatusOr<UniqueFd>(const std::string& netns_path,

@@ -16,6 +16,7 @@
 #include "agent/pod/run_plan.h"
 #include "agent/pod/run_pod.h"
 #include "agent/pod/stop_pod.h"
+#include "agent/pod/volumes.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
 
@@ -106,6 +107,10 @@ class PodManagerImpl : public PodManager {
       const std::string& pod, ExecRequest request) override;
   absl::StatusOr<std::unique_ptr<ExecSession>> Attach(const std::string& pod,
                                                       bool typing) override;
+  absl::StatusOr<Pod> Mount(const std::string& pod,
+                            const PodMount& volume) override;
+  absl::StatusOr<Pod> Unmount(const std::string& pod,
+                              const UnmountRequest& request) override;
   absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(
       const std::string& pod) override;
   absl::StatusOr<UniqueFd> Dial(const std::string& pod, uint16_t port) override;
@@ -365,6 +370,27 @@ absl::StatusOr<std::unique_ptr<ExecSession>> PodManagerImpl::Attach(
   ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process, RunningProcess(*pod));
   return process->AttachConsole(typing);
+}
+
+absl::StatusOr<Pod> PodManagerImpl::Mount(const std::string& reference,
+                                          const PodMount& volume) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(RunningProcess(*pod).status());
+  RETURN_IF_ERROR(MountVolume(context_, *pod, volume), PodNamed(pod->name()));
+  return pod->Get();
+}
+
+absl::StatusOr<Pod> PodManagerImpl::Unmount(const std::string& reference,
+                                            const UnmountRequest& request) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(RunningProcess(*pod).status());
+  RETURN_IF_ERROR(UnmountVolume(context_, *pod, request),
+                  PodNamed(pod->name()));
+  return pod->Get();
 }
 
 absl::StatusOr<std::vector<NetworkCheck>> PodManagerImpl::CheckNetworks(

@@ -163,6 +163,7 @@ PodStatus FullStatus() {
   status.netns_path = "/var/run/netns/cni-x";
   status.cgroups = {"/sys/fs/cgroup/davit/x", "/sys/fs/cgroup/memory/x"};
   status.system_state = "degraded";
+  status.mounts = {{"/srv/a", "/data", "web", true, 77}};
   return status;
 }
 

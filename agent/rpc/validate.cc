@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "agent/pod/resources.h"
@@ -364,6 +365,32 @@ absl::Status ValidatePodSpec(const PodSpec& spec) {
     RETURN_IF_ERROR(CheckReference("spec.rootImage", spec.root_image));
   }
   return ValidatePodNetwork(spec);
+}
+
+absl::Status ValidateVolumeTarget(const std::string& target) {
+  if (target.empty()) return Fault("target", "is required");
+  RETURN_IF_ERROR(CheckNoNul("target", target));
+  if (target[0] != '/' || target.size() > kMaxPath) {
+    return Fault("target", "\"%s\" is not an absolute path", target);
+  }
+  std::vector<std::string> parts = absl::StrSplit(target.substr(1), '/');
+  for (const std::string& part : parts) {
+    // One spelling for each place: it is how a volume is named.
+    if (part.empty() || part == "." || part == "..") {
+      return Fault("target", "\"%s\" has an empty part, \".\" or \"..\"",
+                   target);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateVolume(const PodMount& volume) {
+  if (volume.source.empty()) return Fault("source", "is required");
+  RETURN_IF_ERROR(CheckNoNul("source", volume.source));
+  if (volume.source[0] != '/' || volume.source.size() > kMaxPath) {
+    return Fault("source", "\"%s\" is not an absolute path", volume.source);
+  }
+  return ValidateVolumeTarget(volume.target);
 }
 
 }  // namespace davit

@@ -262,6 +262,17 @@ void PrintNetwork(std::ostream& out, const v1::PodStatus& status) {
   PrintPortMaps(out, status);
 }
 
+void PrintMounts(std::ostream& out, const v1::PodStatus& status) {
+  if (status.mounts().empty()) return;
+  out << "Mounts:\n";
+  Table table({"  SOURCE", "TARGET", "CONTAINER", "MODE"});
+  for (const v1::PodMount& mount : status.mounts()) {
+    table.AddRow({absl::StrCat("  ", mount.source()), mount.target(),
+                  OrNone(mount.app()), mount.read_only() ? "ro" : "rw"});
+  }
+  table.Print(out);
+}
+
 void PrintConditions(std::ostream& out, const v1::PodStatus& status) {
   out << "Conditions:\n";
   Table table({"  TYPE", "STATUS", "SINCE", "REASON"});
@@ -299,6 +310,7 @@ absl::Status DescribePod(Context& context, const std::string& name) {
   PrintMachine(context.out, pod.status());
   PrintApps(context.out, pod);
   PrintNetwork(context.out, pod.status());
+  PrintMounts(context.out, pod.status());
   PrintConditions(context.out, pod.status());
   PrintTiming(context.out, pod.status());
   for (const std::string& leftover : pod.status().leftovers()) {

@@ -66,6 +66,10 @@ class FakePodManager : public PodManager {
   // What SetExec gave, for "console" and with stdin_open as `typing`.
   absl::StatusOr<std::unique_ptr<ExecSession>> Attach(const std::string& pod,
                                                       bool typing) override;
+  absl::StatusOr<Pod> Mount(const std::string& pod,
+                            const PodMount& volume) override;
+  absl::StatusOr<Pod> Unmount(const std::string& pod,
+                              const UnmountRequest& request) override;
   absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(
       const std::string& pod) override;
   absl::StatusOr<UniqueFd> Dial(const std::string& pod, uint16_t port) override;

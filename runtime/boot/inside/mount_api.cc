@@ -89,6 +89,15 @@ absl::Status SetMountAttributes(int mount, uint64_t attributes,
   return absl::OkStatus();
 }
 
+absl::Status MakeMountPrivate(int mount) {
+  mount_attr change = {.attr_set = 0, .attr_clr = 0, .propagation = MS_PRIVATE};
+  if (mount_setattr(mount, "", AT_EMPTY_PATH | kRecursive, &change,
+                    sizeof(change)) < 0) {
+    return ErrnoError("mount_setattr(MS_PRIVATE)");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status AttachMount(int mount, int target) {
   if (move_mount(mount, "", target, "",
                  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
