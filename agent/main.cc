@@ -175,6 +175,7 @@ void Agent::BuildManager() {
   options.app_launcher = config_.libexec + "/davit-app";
   options.stage1_image = config_.stage1_image;
   options.node_netns = config_.node_netns;
+  options.seccomp_dir = config_.seccomp_dir;
   options.ready_timeout = config_.ready_timeout;
   options.on_garbage = [this](const GarbageItem& item) { OnGarbage(item); };
   options.on_problem = [](const std::string& sentence) {

@@ -68,6 +68,7 @@ void Forget(IntentKind kind, Pod& pod) {
       pod.status.cgroups.clear();
       pod.status.system_state.clear();
       pod.status.mounts.clear();
+      pod.status.paused = false;
       break;
   }
 }

@@ -40,6 +40,8 @@ struct PodManagerOptions {
   // The pinned network namespace that stands for the node, for pods with the
   // node's network; empty: our own.
   std::string node_netns;
+  // The files that seccompProfile.localhostProfile names, read at each start.
+  std::string seccomp_dir = "/etc/davit/seccomp";
   absl::Duration ready_timeout = absl::Seconds(60);   // boot until READY=1
   absl::Duration apps_timeout = absl::Seconds(60);    // until all are exec'ed
   absl::Duration retry_interval = absl::Seconds(30);  // of failed undos

@@ -112,6 +112,13 @@ class PodManager {
   virtual absl::StatusOr<std::unique_ptr<ExecSession>> Attach(
       const std::string& pod, bool typing) = 0;
 
+  // See PodService.UpdatePodResources, PausePod and UnpausePod.
+  virtual absl::StatusOr<Pod> ChangeResources(
+      const std::string& pod, const std::string& app,
+      const ResourceRequirements& change) = 0;
+  virtual absl::StatusOr<Pod> Pause(const std::string& pod) = 0;
+  virtual absl::StatusOr<Pod> Unpause(const std::string& pod) = 0;
+
   // Shows something of the node in a running pod, and undoes it. See
   // PodService.MountVolume.
   virtual absl::StatusOr<Pod> Mount(const std::string& pod,

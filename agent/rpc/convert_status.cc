@@ -307,6 +307,7 @@ void StatusToProto(const Pod& pod, v1::PodStatus* to) {
     out->set_host_id(from.userns.base);
     out->set_size(kUsernsIds);
   }
+  to->set_paused(from.paused);
   for (const PodMount& mount : from.mounts) {
     v1::PodMount* out = to->add_mounts();
     out->set_source(mount.source);
@@ -350,6 +351,7 @@ absl::Status StatusFromProto(const v1::PodStatus& from, PodStatus& to) {
   to.netns_path = from.netns();
   to.cgroups = Strings(from.cgroups());
   to.system_state = from.system_state();
+  to.paused = from.paused();
   for (const v1::PodMount& mount : from.mounts()) {
     to.mounts.push_back({mount.source(), mount.target(), mount.app(),
                          mount.read_only(), mount.mount_id()});

@@ -178,6 +178,32 @@ class PodService final : public ServiceBase {
     });
   }
 
+  grpc::Status UpdatePodResources(
+      ServerContext*, const v1::UpdatePodResourcesRequest* request,
+      v1::UpdatePodResourcesResponse* response) override {
+    return Answer(response, [&]() -> absl::StatusOr<Pod> {
+      RETURN_IF_ERROR(CheckPodName(request->pod()));
+      return manager_.ChangeResources(request->pod(), request->app(),
+                                      ResourcesFromProto(request->resources()));
+    });
+  }
+
+  grpc::Status PausePod(ServerContext*, const v1::PausePodRequest* request,
+                        v1::PausePodResponse* response) override {
+    return Answer(response, [&]() -> absl::StatusOr<Pod> {
+      RETURN_IF_ERROR(CheckPodName(request->pod()));
+      return manager_.Pause(request->pod());
+    });
+  }
+
+  grpc::Status UnpausePod(ServerContext*, const v1::UnpausePodRequest* request,
+                          v1::UnpausePodResponse* response) override {
+    return Answer(response, [&]() -> absl::StatusOr<Pod> {
+      RETURN_IF_ERROR(CheckPodName(request->pod()));
+      return manager_.Unpause(request->pod());
+    });
+  }
+
   grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>* Exec(
       CallbackServerContext*) override {
     return NewExecStream(&manager_);

@@ -113,6 +113,32 @@ TEST_F(PodServiceTest, UsersAreTheAgentsDefaultUnlessTheSpecSaysIt) {
   server->Shutdown();
 }
 
+TEST_F(PodServiceTest, ResourcesAndPausesReachTheManager) {
+  RunAll({"web"});
+  v1::UpdatePodResourcesRequest resources;
+  resources.set_pod("web");
+  (*resources.mutable_resources()->mutable_limits())["memory"] = "64Mi";
+  v1::UpdatePodResourcesResponse updated;
+  ASSERT_THAT(
+      Call(&v1::PodService::Stub::UpdatePodResources, resources, &updated),
+      IsOk());
+  EXPECT_EQ(updated.pod().spec().resources().limits().at("memory"), "64Mi");
+  v1::PausePodRequest pause;
+  pause.set_pod("web");
+  v1::PausePodResponse paused;
+  ASSERT_THAT(Call(&v1::PodService::Stub::PausePod, pause, &paused), IsOk());
+  EXPECT_TRUE(paused.pod().status().paused());
+  v1::UnpausePodRequest unpause;
+  unpause.set_pod("web");
+  v1::UnpausePodResponse unpaused;
+  ASSERT_THAT(Call(&v1::PodService::Stub::UnpausePod, unpause, &unpaused),
+              IsOk());
+  EXPECT_FALSE(unpaused.pod().status().paused());
+  pause.set_pod("nope");
+  EXPECT_THAT(Call(&v1::PodService::Stub::PausePod, pause, &paused),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(PodServiceTest, VolumesAreForRootAlone) {
   RunAll({"web"});
   v1::MountVolumeRequest mount;

@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "runtime/boot/pod_file.h"
+#include "runtime/sandbox/confinement.h"
 
 namespace davit {
 
@@ -41,6 +42,8 @@ struct AppSpec {
   std::vector<std::string> drop_capabilities;
   bool privileged = false;  // all of the pod's capabilities, no app filter
   bool no_new_privileges = false;
+  // Without meaning for a privileged app.
+  ProcessConfinement confinement;
   AppLimits limits;  // in its unit
 };
 

@@ -235,6 +235,32 @@ absl::StatusOr<std::unique_ptr<ExecSession>> FakePodManager::Attach(
   return Exec(pod, request);
 }
 
+absl::StatusOr<Pod> FakePodManager::ChangeResources(
+    const std::string& pod, const std::string&,
+    const ResourceRequirements& change) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(TakeFailure());
+  ASSIGN_OR_RETURN(Pod * found, Find(pod));
+  found->spec.resources = change;
+  return *found;
+}
+
+absl::StatusOr<Pod> FakePodManager::Pause(const std::string& pod) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(TakeFailure());
+  ASSIGN_OR_RETURN(Pod * found, Find(pod));
+  found->status.paused = true;
+  return *found;
+}
+
+absl::StatusOr<Pod> FakePodManager::Unpause(const std::string& pod) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(TakeFailure());
+  ASSIGN_OR_RETURN(Pod * found, Find(pod));
+  found->status.paused = false;
+  return *found;
+}
+
 absl::StatusOr<Pod> FakePodManager::Mount(const std::string& pod,
                                           const PodMount& volume) {
   absl::MutexLock lock(&mutex_);
