@@ -23,9 +23,14 @@
 #include "runtime/rootfs/openat2.h"
 #include "runtime/userns/file_owner.h"
 #include "runtime/userns/id_mapped_mount.h"
+#include "runtime/userns/user_namespace.h"
 
 namespace davit {
 namespace {
+
+// Any directory will do: what is there is covered for one thread alone.
+constexpr char kScratch[] = "/sys";
+constexpr char kScratchName[] = "mount";
 
 absl::StatusOr<struct statx> StatOf(int at, const std::string& name) {
   struct statx info = {};
@@ -37,26 +42,31 @@ absl::StatusOr<struct statx> StatOf(int at, const std::string& name) {
   return info;
 }
 
-// Runs `work` in the pod's mount namespace, with its "/" as root.
-absl::Status InPod(const ProcessIdentity& init,
-                   const std::function<absl::Status()>& work) {
-  ASSIGN_OR_RETURN(ProcessHandle process, ProcessHandle::Open(init));
+// Runs `work` on a thread of its own, which may leave our namespaces.
+absl::Status OnThread(const std::function<absl::Status()>& work) {
   absl::Status status;
-  auto enter_and_work = [&]() -> absl::Status {
-    // Threads share root and working directory, which setns(2) changes.
-    if (unshare(CLONE_FS) < 0) return ErrnoError("unshare(CLONE_FS)");
-    if (setns(process.pidfd(), CLONE_NEWNS) < 0) {
-      return ErrnoError("setns(%d, CLONE_NEWNS)", init.pid);
-    }
-    return work();
-  };
   try {
-    std::thread([&] { status = enter_and_work(); }).join();
+    std::thread([&] {
+      // Threads share root and working directory, which setns(2) changes.
+      status = unshare(CLONE_FS) < 0 ? ErrnoError("unshare(CLONE_FS)") : work();
+    }).join();
   } catch (const std::system_error& error) {
     return absl::ResourceExhaustedError(
         absl::StrCat("std::thread: ", error.what()));
   }
   return status;
+}
+
+// Runs `work` in the pod's mount namespace, with its "/" as root.
+absl::Status InPod(const ProcessIdentity& init,
+                   const std::function<absl::Status()>& work) {
+  ASSIGN_OR_RETURN(ProcessHandle process, ProcessHandle::Open(init));
+  return OnThread([&]() -> absl::Status {
+    if (setns(process.pidfd(), CLONE_NEWNS) < 0) {
+      return ErrnoError("setns(%d, CLONE_NEWNS)", init.pid);
+    }
+    return work();
+  });
 }
 
 absl::string_view NameOf(absl::string_view path) {
@@ -140,6 +150,42 @@ absl::Status Attach(const PodUserns& userns, const LiveMount& mount, int tree,
   return AttachMount(tree, point.get());
 }
 
+// In a mount namespace of ours, at a place that every system has.
+absl::Status AttachAtScratch(const UniqueFd& tree, bool directory) {
+  if (unshare(CLONE_NEWNS) < 0) return ErrnoError("unshare(CLONE_NEWNS)");
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
+    return ErrnoError("mount(/, MS_REC|MS_PRIVATE)");
+  }
+  if (mount("tmpfs", kScratch, "tmpfs", 0, "mode=755,size=4k") < 0) {
+    return ErrnoError("mount(tmpfs, %s)", kScratch);
+  }
+  UniqueFd top(open(kScratch, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!top) return ErrnoError("open(%s)", kScratch);
+  Place place{std::move(top), kScratchName};
+  RETURN_IF_ERROR(MakeMountPoint(place, directory));
+  ASSIGN_OR_RETURN(UniqueFd point, OpenMountPoint(place, directory));
+  return AttachMount(tree.get(), point.get());
+}
+
+// The same mount with flags that nobody in the pod can change: the kernel locks
+// what it copies into the mount namespace of another user namespace.
+absl::StatusOr<UniqueFd> LockFlags(const UniqueFd& tree, int userns) {
+  ASSIGN_OR_RETURN(struct statx info, StatOf(tree.get(), ""));
+  UniqueFd locked;
+  RETURN_IF_ERROR(OnThread([&]() -> absl::Status {
+    RETURN_IF_ERROR(AttachAtScratch(tree, S_ISDIR(info.stx_mode)));
+    ASSIGN_OR_RETURN(UniqueFd mounts, CreateMountNsOwnedBy(userns));
+    if (setns(mounts.get(), CLONE_NEWNS) < 0) {
+      return ErrnoError("setns(CLONE_NEWNS)");
+    }
+    ASSIGN_OR_RETURN(
+        locked, CloneMount(AT_FDCWD, absl::StrCat(kScratch, "/", kScratchName),
+                           /*recursive=*/true));
+    return absl::OkStatus();
+  }));
+  return locked;
+}
+
 // A copy of the source that is attached nowhere, as the pod shall see it.
 absl::StatusOr<UniqueFd> CopySource(const PodUserns& userns,
                                     const LiveMount& mount) {
@@ -154,10 +200,13 @@ absl::StatusOr<UniqueFd> CopySource(const PodUserns& userns,
   UniqueFd fd(open(userns.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return ErrnoError("open(%s)", userns.path);
   absl::Status mapped = MapMountIds(tree.get(), fd.get(), true);
+  if (!mount.read_only) {
+    RETURN_IF_ERROR(mapped);
+    return tree;
+  }
   // Unmapped its owner is nobody, who may look at what all may.
-  if (mount.read_only && absl::IsFailedPrecondition(mapped)) return tree;
-  RETURN_IF_ERROR(mapped);
-  return tree;
+  if (!absl::IsFailedPrecondition(mapped)) RETURN_IF_ERROR(mapped);
+  return LockFlags(tree, fd.get());
 }
 
 // Undoes the escapes of mountinfo, "\\040" for a space (proc(5)).

@@ -23,9 +23,8 @@ struct LiveMount {
   // Below `root`, which no symlink of the pod leads out of. What is missing is
   // made, the pod's root owns it. The last part is no symlink.
   std::string target;
-  // For its apps: root of the pod may mount, and so can lift it. The kernel
-  // locks the flags of mounts only on their way into a mount namespace of
-  // another user namespace's, by copy or by propagation.
+  // For its apps, and for all of a pod with a user namespace; root of another
+  // may mount, and so can lift it.
   bool read_only = false;
 };
 

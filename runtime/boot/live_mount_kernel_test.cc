@@ -127,6 +127,12 @@ TEST_P(LiveMountTest, AFileIsReadOnlyIfAskedFor) {
   EXPECT_EQ(Try("cat /etc/new/greeting").out, "hello\n");
   EXPECT_THAT(Try("echo no >/etc/new/greeting").err,
               HasSubstr("Read-only file system"));
+  // Not by root of a pod that has users of its own, either.
+  if (GetParam()) {
+    EXPECT_FALSE(Try("mount -o remount,bind,rw /etc/new/greeting && "
+                     "echo no >/etc/new/greeting")
+                     .ExitedWith(0));
+  }
   EXPECT_EQ(ReadFile(source_ + "/greeting").value_or(""), "hello\n");
   EXPECT_THAT(Unmount(volume), IsOk());
   EXPECT_EQ(Try("cat /etc/new/greeting").out, "");
