@@ -58,6 +58,9 @@ void AddFlags(CLI::App& app, AgentConfig& config, RawFlags& raw) {
                  "Pinned network namespace that stands for the machine");
   app.add_option("--netns-dir", config.netns_dir, "Has the pods' pins")
       ->capture_default_str();
+  app.add_option("--seccomp-dir", config.seccomp_dir,
+                 "Has the files of seccompProfile.localhostProfile")
+      ->capture_default_str();
   app.add_option("--cgroup-parent", config.cgroup_parent,
                  "Directory for the pods below our own cgroup")
       ->capture_default_str();
@@ -178,6 +181,7 @@ absl::Status CheckPaths(const AgentConfig& config) {
   if (!config.node_netns.empty()) {
     RETURN_IF_ERROR(CheckPath("node-netns", config.node_netns));
   }
+  RETURN_IF_ERROR(CheckPath("seccomp-dir", config.seccomp_dir));
   return CheckPath("netns-dir", config.netns_dir);
 }
 

@@ -29,6 +29,8 @@ struct AgentConfig {
   // A pinned network namespace that stands for the machine; empty: our own.
   std::string node_netns;
   std::string netns_dir = "/var/run/netns";
+  // The files that seccompProfile.localhostProfile names.
+  std::string seccomp_dir = "/etc/davit/seccomp";
   // Name of the pods' cgroup directory, below our own cgroup.
   std::string cgroup_parent = "davit";
   std::string stage1_image = "localhost/davit/stage1:latest";

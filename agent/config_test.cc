@@ -37,6 +37,7 @@ TEST(ConfigTest, Defaults) {
   EXPECT_THAT(config.cni_bin_dir, ElementsAre("/usr/libexec/davit/cni"));
   EXPECT_EQ(config.node_netns, "");
   EXPECT_EQ(config.netns_dir, "/var/run/netns");
+  EXPECT_EQ(config.seccomp_dir, "/etc/davit/seccomp");
   EXPECT_EQ(config.cgroup_parent, "davit");
   EXPECT_EQ(config.stage1_image, "localhost/davit/stage1:latest");
   EXPECT_TRUE(config.default_host_users);
@@ -128,6 +129,7 @@ TEST(ConfigTest, RefusesBadFlags) {
       {{"--cni-bin-dir", "/a", "--cni-bin-dir", "e"}, "--cni-bin-dir e: is"},
       {{"--node-netns", "blue"}, "--node-netns blue: is not an absolute"},
       {{"--netns-dir", "e"}, "--netns-dir e: is not an absolute path"},
+      {{"--seccomp-dir", "s"}, "--seccomp-dir s: is not an absolute path"},
       {{"--metrics", "9411"}, "--metrics 9411: is not host:port"},
       {{"--metrics", ":9411"}, "--metrics :9411: is not host:port"},
       {{"--metrics", "a:65536"}, "--metrics a:65536: is not host:port"},

@@ -26,6 +26,7 @@
 #include "agent/log.h"
 #include "agent/metrics/exposer.h"
 #include "agent/metrics/metrics.h"
+#include "agent/pod/mount_ops.h"
 #include "agent/pod/pod_manager_impl.h"
 #include "agent/pod/pod_paths.h"
 #include "agent/pod/real_rootfs_ops.h"
@@ -91,6 +92,8 @@ class Agent {
   void BuildManager();
   absl::Status Recover();
   absl::Status Serve();
+  std::vector<std::unique_ptr<grpc::Service>> Services(
+      Caller caller, const NodeServiceOptions& node);
   void OnCall(const CallRecord& call);
   void OnGarbage(const GarbageItem& item);
 
@@ -103,6 +106,7 @@ class Agent {
   std::unique_ptr<PodStore> store_;
   std::unique_ptr<RootfsOps> rootfs_;
   std::unique_ptr<UsernsOps> userns_;
+  MountOps mounts_;
   std::unique_ptr<PodNetwork> network_;
   std::unique_ptr<Launcher> launcher_;
   std::unique_ptr<PodApps> apps_;
@@ -171,6 +175,7 @@ void Agent::BuildManager() {
   options.app_launcher = config_.libexec + "/davit-app";
   options.stage1_image = config_.stage1_image;
   options.node_netns = config_.node_netns;
+  options.seccomp_dir = config_.seccomp_dir;
   options.ready_timeout = config_.ready_timeout;
   options.on_garbage = [this](const GarbageItem& item) { OnGarbage(item); };
   options.on_problem = [](const std::string& sentence) {
@@ -184,6 +189,7 @@ void Agent::BuildManager() {
   deps.launcher = launcher_.get();
   deps.apps = apps_.get();
   deps.userns = userns_.get();
+  deps.mounts = &mounts_;
   deps.logs_complete = LogsAreComplete;
   deps.dial = [](const std::string& netns, uint16_t port) {
     return DialLoopback(netns, port, kDialTime);
@@ -225,6 +231,19 @@ absl::Status Agent::Recover() {
   return absl::OkStatus();
 }
 
+std::vector<std::unique_ptr<grpc::Service>> Agent::Services(
+    Caller caller, const NodeServiceOptions& node) {
+  std::vector<std::unique_ptr<grpc::Service>> services;
+  PodServiceOptions pods;
+  pods.host_users = config_.default_host_users;
+  pods.for_root = caller == Caller::kRoot;
+  services.push_back(NewPodService(manager_.get(), ReadLogs, pods));
+  services.push_back(NewImageService(images_.get(), manager_.get()));
+  services.push_back(NewNetworkService(manager_.get(), network_.get()));
+  services.push_back(NewNodeService(node, manager_.get(), network_.get()));
+  return services;
+}
+
 absl::Status Agent::Serve() {
   NodeServiceOptions node;
   node.version = kDavitVersion;
@@ -232,16 +251,12 @@ absl::Status Agent::Serve() {
   node.root_dir = config_.root;
   node.state_dir = config_.state;
   node.start_time = start_time_;
-  std::vector<std::unique_ptr<grpc::Service>> services;
-  services.push_back(NewPodService(manager_.get(), ReadLogs,
-                                   {.host_users = config_.default_host_users}));
-  services.push_back(NewImageService(images_.get(), manager_.get()));
-  services.push_back(NewNetworkService(manager_.get(), network_.get()));
-  services.push_back(NewNodeService(node, manager_.get(), network_.get()));
   ServerOptions options;
   options.socket_path = config_.socket_path();
   options.on_call = [this](const CallRecord& call) { OnCall(call); };
-  ASSIGN_OR_RETURN(server_, Server::Start(options, std::move(services)));
+  ASSIGN_OR_RETURN(server_, Server::Start(options, [&](Caller caller) {
+                     return Services(caller, node);
+                   }));
   return absl::OkStatus();
 }
 

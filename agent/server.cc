@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -46,38 +47,44 @@ void EnableStandardServices() {
 
 }  // namespace
 
-Server::Server(UnixListener listener, UniqueFd stop,
-               std::vector<std::unique_ptr<grpc::Service>> services)
-    : listener_(std::move(listener)),
-      stop_(std::move(stop)),
-      services_(std::move(services)) {}
+Server::Server(UnixListener listener, UniqueFd stop)
+    : listener_(std::move(listener)), stop_(std::move(stop)) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
-    ServerOptions options,
-    std::vector<std::unique_ptr<grpc::Service>> services) {
+    ServerOptions options, const ServiceFactory& services) {
   ASSIGN_OR_RETURN(UnixListener listener,
                    UnixListener::Listen(options.socket_path, options.group));
   UniqueFd stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop) return ErrnoError("eventfd()");
-  auto server = absl::WrapUnique(
-      new Server(std::move(listener), std::move(stop), std::move(services)));
-  RETURN_IF_ERROR(server->BuildServer(std::move(options.on_call)));
+  auto server =
+      absl::WrapUnique(new Server(std::move(listener), std::move(stop)));
+  ASSIGN_OR_RETURN(server->root_,
+                   server->Build(services(Caller::kRoot), options.on_call));
+  ASSIGN_OR_RETURN(server->other_,
+                   server->Build(services(Caller::kOther), options.on_call));
   server->accepter_ = std::thread([s = server.get()] { s->AcceptLoop(); });
   return server;
 }
 
-absl::Status Server::BuildServer(CallSink on_call) {
+absl::StatusOr<Server::Endpoint> Server::Build(
+    std::vector<std::unique_ptr<grpc::Service>> services,
+    const CallSink& on_call) {
   EnableStandardServices();
+  Endpoint endpoint{std::move(services), nullptr};
   grpc::ServerBuilder builder;
-  for (const auto& service : services_) builder.RegisterService(service.get());
+  for (const auto& service : endpoint.services) {
+    builder.RegisterService(service.get());
+  }
   std::vector<
       std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
       interceptors;
-  if (on_call) interceptors.push_back(NewCallLog(&peers_, std::move(on_call)));
+  if (on_call) interceptors.push_back(NewCallLog(&peers_, on_call));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
-  server_ = builder.BuildAndStart();
-  if (server_ == nullptr) return absl::InternalError("start the gRPC server");
-  return absl::OkStatus();
+  endpoint.server = builder.BuildAndStart();
+  if (endpoint.server == nullptr) {
+    return absl::InternalError("start the gRPC server");
+  }
+  return endpoint;
 }
 
 Server::~Server() {
@@ -90,16 +97,22 @@ void Server::StopAccepting() {
   eventfd_write(stop_.get(), 1);
   accepter_.join();
   listener_.reset();
-  if (auto* health = server_->GetHealthCheckService(); health != nullptr) {
-    health->SetServingStatus(false);
+  for (Endpoint* endpoint : {&root_, &other_}) {
+    auto* health = endpoint->server->GetHealthCheckService();
+    if (health != nullptr) health->SetServingStatus(false);
   }
 }
 
 void Server::Shutdown() {
-  if (server_ == nullptr || shut_down_) return;
+  if (shut_down_) return;
   shut_down_ = true;
-  server_->Shutdown(std::chrono::system_clock::now() + kCancelAfter);
-  server_->Wait();
+  // Both have the same time.
+  auto deadline = std::chrono::system_clock::now() + kCancelAfter;
+  for (Endpoint* endpoint : {&root_, &other_}) {
+    if (endpoint->server == nullptr) continue;
+    endpoint->server->Shutdown(deadline);
+    endpoint->server->Wait();
+  }
 }
 
 void Server::AcceptLoop() {
@@ -123,7 +136,9 @@ bool Server::AcceptOne() {
   PeerCredentials credentials;
   if (!GetPeerCredentials(fd.get(), credentials)) return true;
   peers_.Add(fd.get(), credentials);
-  grpc::AddInsecureChannelFromFd(server_.get(), fd.Release());
+  bool root = credentials.uid == 0 || credentials.uid == geteuid();
+  grpc::AddInsecureChannelFromFd((root ? root_ : other_).server.get(),
+                                 fd.Release());
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <grpcpp/impl/service_type.h>
 #include <grpcpp/server.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,16 @@
 
 namespace davit {
 
+// Whose calls a server takes.
+enum class Caller {
+  kRoot,   // root of the node, or the agent's own user
+  kOther,  // who else may use the socket: its group
+};
+
+// Makes the services for the calls of one kind of caller.
+using ServiceFactory =
+    std::function<std::vector<std::unique_ptr<grpc::Service>>(Caller)>;
+
 struct ServerOptions {
   std::string socket_path;      // absolute
   std::string group = "davit";  // may use the socket, if there is such a group
@@ -28,9 +39,11 @@ struct ServerOptions {
 // Serves gRPC on a unix socket, with the health and reflection services. It
 // accepts connections itself and hands them to gRPC, because only so can the
 // callers' credentials be known (gRPC tells nobody its descriptors) and the
-// socket be made with the right owner and mode.
+// socket be made with the right owner and mode. A connection's credentials
+// decide once, when it is accepted, which of two gRPC servers gets it: what a
+// call may do is a property of the services that it reaches.
 //
-//   ASSIGN_OR_RETURN(auto server, Server::Start(options, std::move(services)));
+//   ASSIGN_OR_RETURN(auto server, Server::Start(options, factory));
 //   …
 //   server->StopAccepting();
 //   server->Shutdown();
@@ -38,8 +51,7 @@ class Server {
  public:
   // FailedPrecondition if the socket is another agent's.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
-      ServerOptions options,
-      std::vector<std::unique_ptr<grpc::Service>> services);
+      ServerOptions options, const ServiceFactory& services);
 
   // Both of the below, if they have not been called.
   ~Server();
@@ -53,18 +65,24 @@ class Server {
   void Shutdown();
 
  private:
-  Server(UnixListener listener, UniqueFd stop,
-         std::vector<std::unique_ptr<grpc::Service>> services);
+  // One gRPC server with its services.
+  struct Endpoint {
+    std::vector<std::unique_ptr<grpc::Service>> services;
+    std::unique_ptr<grpc::Server> server;
+  };
 
-  absl::Status BuildServer(CallSink on_call);
+  Server(UnixListener listener, UniqueFd stop);
+
+  absl::StatusOr<Endpoint> Build(
+      std::vector<std::unique_ptr<grpc::Service>> services,
+      const CallSink& on_call);
   void AcceptLoop();
   bool AcceptOne();
 
   std::optional<UnixListener> listener_;
   const UniqueFd stop_;  // an eventfd(2), readable: stop accepting
-  const std::vector<std::unique_ptr<grpc::Service>> services_;
   PeerTable peers_;
-  std::unique_ptr<grpc::Server> server_;
+  Endpoint root_, other_;
   std::thread accepter_;
   bool shut_down_ = false;
 };

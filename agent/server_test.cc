@@ -1,8 +1,17 @@
 #include "agent/server.h"
 
+#include <fcntl.h>
+#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <cstring>
+#include <thread>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -32,12 +41,15 @@ class ServerTest : public ::testing::Test {
     manager_.SetReport(report);
     NodeServiceOptions node;
     node.version = "9.8.7";
-    node.commit = "abc";
     node.root_dir = "/root-dir";
     node.state_dir = "/state-dir";
     node.start_time = absl::FromUnixSeconds(1700000000);
-    std::vector<std::unique_ptr<grpc::Service>> services;
-    services.push_back(NewNodeService(node, &manager_, &network_));
+    auto services = [&](Caller caller) {
+      node.commit = caller == Caller::kRoot ? "for root" : "for others";
+      std::vector<std::unique_ptr<grpc::Service>> made;
+      made.push_back(NewNodeService(node, &manager_, &network_));
+      return made;
+    };
     ServerOptions options;
     options.socket_path = path_;
     options.group = "no-such-group-here";
@@ -45,7 +57,7 @@ class ServerTest : public ::testing::Test {
       absl::MutexLock lock(&mutex_);
       calls_.push_back(call);
     };
-    auto server = Server::Start(std::move(options), std::move(services));
+    auto server = Server::Start(std::move(options), services);
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -105,7 +117,7 @@ TEST_F(ServerTest, ServesVersion) {
   grpc::Status status = GetVersion(&response);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(response.version(), "9.8.7");
-  EXPECT_EQ(response.git_commit(), "abc");
+  EXPECT_EQ(response.git_commit(), "for root");
   EXPECT_EQ(response.api_version(), "davit/v1");
   EXPECT_EQ(response.grpc_version(), grpc::Version());
 }
@@ -139,6 +151,41 @@ TEST_F(ServerTest, LogsEachCallWithItsCaller) {
             (PeerCredentials{getpid(), getuid(), getgid()}));
 }
 
+// Connects as another user, on a thread that alone becomes that (the system
+// call, not glibc's function, which changes all threads).
+UniqueFd ConnectAs(uid_t uid, const std::string& path) {
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  std::thread([&] {
+    syscall(SYS_setresuid, -1, uid, -1);
+    if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address),
+                sizeof(address)) < 0) {
+      fd.Reset();
+    }
+  }).join();
+  if (fd) fcntl(fd.get(), F_SETFL, O_NONBLOCK);
+  return fd;
+}
+
+TEST_F(ServerTest, WhoConnectsDecidesWhichServicesAreReached) {
+  if (getuid() != 0) GTEST_SKIP() << "needs root";
+  ASSERT_EQ(chmod(dir_.path().c_str(), 0755), 0);
+  ASSERT_EQ(chmod(path_.c_str(), 0666), 0);
+  for (uid_t uid : {0, 65534, 0, 1}) {
+    UniqueFd fd = ConnectAs(uid, path_);
+    ASSERT_TRUE(fd) << strerror(errno);
+    auto channel = grpc::CreateInsecureChannelFromFd("agent", fd.Release());
+    grpc::ClientContext context;
+    v1::GetVersionResponse response;
+    grpc::Status status = v1::NodeService::NewStub(channel)->GetVersion(
+        &context, v1::GetVersionRequest(), &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(response.git_commit(), uid == 0 ? "for root" : "for others");
+  }
+}
+
 TEST_F(ServerTest, ServesManyConnections) {
   for (int i = 0; i < 100; ++i) {
     v1::GetVersionResponse response;
@@ -164,9 +211,12 @@ TEST_F(ServerTest, ReflectionIsOn) {
 TEST_F(ServerTest, ASecondServerIsRefused) {
   ServerOptions options;
   options.socket_path = path_;
-  EXPECT_THAT(Server::Start(options, {}),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("belongs to another agent")));
+  EXPECT_THAT(
+      Server::Start(
+          options,
+          [](Caller) { return std::vector<std::unique_ptr<grpc::Service>>(); }),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               HasSubstr("belongs to another agent")));
   v1::GetVersionResponse response;
   EXPECT_TRUE(GetVersion(&response).ok());
 }

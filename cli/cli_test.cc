@@ -183,6 +183,9 @@ TEST(PodViewTest, TellsTheStatusInKubectlsWords) {
   v1::ContainerStatus* app = pod.mutable_status()->add_container_statuses();
   app->mutable_state()->mutable_waiting()->set_reason("CrashLoopBackOff");
   EXPECT_EQ(PodStatusWord(pod), "CrashLoopBackOff");
+  pod.mutable_status()->set_paused(true);
+  EXPECT_EQ(PodStatusWord(pod), "Paused");
+  pod.mutable_status()->set_paused(false);
   app->mutable_state()->clear_waiting();
   app->mutable_state()->mutable_terminated()->set_exit_code(3);
   EXPECT_EQ(PodStatusWord(pod), "Error");

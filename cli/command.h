@@ -48,6 +48,9 @@ void AddShellCommand(CLI::App& app, Context& context);
 void AddAttachCommand(CLI::App& app, Context& context);
 void AddLifecycleCommands(CLI::App& app,
                           Context& context);  // start stop delete
+void AddLiveCommands(CLI::App& app,
+                     Context& context);  // set pause unpause top
+void AddMountCommands(CLI::App& app, Context& context);  // mount umount
 void AddNetworkCommand(CLI::App& app, Context& context);
 void AddNodeCommand(CLI::App& app, Context& context);
 void AddPortForwardCommand(CLI::App& app, Context& context);

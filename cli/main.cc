@@ -21,6 +21,8 @@ void AddCommands(CLI::App& app, Context& context) {
   AddShellCommand(app, context);
   AddAttachCommand(app, context);
   AddLifecycleCommands(app, context);
+  AddLiveCommands(app, context);
+  AddMountCommands(app, context);
   AddPortForwardCommand(app, context);
   AddImageCommand(app, context);
   AddNetworkCommand(app, context);

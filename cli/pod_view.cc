@@ -44,6 +44,7 @@ std::string PodStatusWord(const v1::Pod& pod) {
     case v1::POD_STATE_REMOVING:
       return "Terminating";
     case v1::POD_STATE_RUNNING: {
+      if (pod.status().paused()) return "Paused";
       std::string word = AppWord(pod);
       return word.empty() || word == "Completed" ? "Running" : word;
     }

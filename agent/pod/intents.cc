@@ -67,6 +67,8 @@ void Forget(IntentKind kind, Pod& pod) {
       pod.status.dns = {};
       pod.status.cgroups.clear();
       pod.status.system_state.clear();
+      pod.status.mounts.clear();
+      pod.status.paused = false;
       break;
   }
 }

@@ -34,11 +34,33 @@ struct ContainerPort {
   bool operator==(const ContainerPort&) const = default;
 };
 
+// How an app, or a machine, is confined by one of the kernel's means.
+enum class ProfileType { kUnset, kRuntimeDefault, kUnconfined, kLocalhost };
+
+struct ConfinementProfile {
+  ProfileType type = ProfileType::kUnset;
+  std::string localhost_profile;  // with kLocalhost
+  bool operator==(const ConfinementProfile&) const = default;
+};
+
+// All empty: not said.
+struct SELinuxOptions {
+  std::string user, role, type, level;
+  bool operator==(const SELinuxOptions&) const = default;
+};
+
+struct Confinement {
+  ConfinementProfile seccomp, app_armor;
+  SELinuxOptions se_linux;
+  bool operator==(const Confinement&) const = default;
+};
+
 struct SecurityContext {
   std::optional<int64_t> run_as_user, run_as_group;
   std::optional<bool> run_as_non_root, read_only_root_filesystem;
   std::optional<bool> allow_privilege_escalation, privileged;
   std::vector<std::string> add_capabilities, drop_capabilities;
+  Confinement confinement;
   bool operator==(const SecurityContext&) const = default;
 };
 
@@ -96,6 +118,8 @@ struct PodSpec {
   // agent's default, and in records of agents that did not know it: true.
   std::optional<bool> host_users;
   ResourceRequirements resources;
+  // Of apps that do not say it, and of a pod without apps.
+  Confinement confinement;
   // At most one of the two is not empty; both empty: {"default"}.
   std::vector<std::string> networks;
   std::vector<NetworkAttachment> attachments;
@@ -144,6 +168,15 @@ struct AppState {
   bool started = false;
 };
 
+// What was mounted into a running pod.
+struct PodMount {
+  std::string source, target;
+  std::string app;  // empty: the target is in the pod's own root
+  bool read_only = false;
+  uint64_t mount_id = 0;
+  bool operator==(const PodMount&) const = default;
+};
+
 struct PodStatus {
   PodState state = PodState::kCreated;
   std::string reason, message;
@@ -160,6 +193,8 @@ struct PodStatus {
   std::string netns_path;
   std::vector<std::string> cgroups;
   std::string system_state;
+  std::vector<PodMount> mounts;
+  bool paused = false;
 };
 
 struct Pod {

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "agent/pod/detacher.h"
 #include "agent/pod/host_ports.h"
+#include "agent/pod/mount_ops.h"
 #include "agent/pod/pod_events.h"
 #include "agent/pod/pod_paths.h"
 #include "agent/pod/pod_table.h"
@@ -39,6 +40,8 @@ struct PodManagerOptions {
   // The pinned network namespace that stands for the node, for pods with the
   // node's network; empty: our own.
   std::string node_netns;
+  // The files that seccompProfile.localhostProfile names, read at each start.
+  std::string seccomp_dir = "/etc/davit/seccomp";
   absl::Duration ready_timeout = absl::Seconds(60);   // boot until READY=1
   absl::Duration apps_timeout = absl::Seconds(60);    // until all are exec'ed
   absl::Duration retry_interval = absl::Seconds(30);  // of failed undos
@@ -64,6 +67,7 @@ struct PodManagerDeps {
   Launcher* launcher = nullptr;
   PodApps* apps = nullptr;
   UsernsOps* userns = nullptr;
+  MountOps* mounts = nullptr;
   // DialLoopback of net/netns/dial.h, LogsAreComplete of
   // runtime/app/log_streams.h, and the node's address now (empty: none).
   std::function<absl::StatusOr<UniqueFd>(const std::string& netns_path,

@@ -63,6 +63,11 @@ struct NetworkCheck {
 // Effects, idempotency and codes of the calls are those promised in
 // proto/davit/v1/pod_service.proto. `pod` arguments are a name, an id, or an
 // unambiguous prefix (≥ 4 characters) of an id.
+struct UnmountRequest {
+  std::string app, target;  // as in PodMount
+  bool force = false;       // also while it is in use
+};
+
 class PodManager {
  public:
   virtual ~PodManager() = default;
@@ -106,6 +111,20 @@ class PodManager {
   // The console of the pod's PID 1 (PodProcess::AttachConsole).
   virtual absl::StatusOr<std::unique_ptr<ExecSession>> Attach(
       const std::string& pod, bool typing) = 0;
+
+  // See PodService.UpdatePodResources, PausePod and UnpausePod.
+  virtual absl::StatusOr<Pod> ChangeResources(
+      const std::string& pod, const std::string& app,
+      const ResourceRequirements& change) = 0;
+  virtual absl::StatusOr<Pod> Pause(const std::string& pod) = 0;
+  virtual absl::StatusOr<Pod> Unpause(const std::string& pod) = 0;
+
+  // Shows something of the node in a running pod, and undoes it. See
+  // PodService.MountVolume.
+  virtual absl::StatusOr<Pod> Mount(const std::string& pod,
+                                    const PodMount& volume) = 0;
+  virtual absl::StatusOr<Pod> Unmount(const std::string& pod,
+                                      const UnmountRequest& request) = 0;
 
   // Runs CHECK of each network of a running pod, in order. FailedPrecondition
   // if it does not run.

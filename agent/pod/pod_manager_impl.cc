@@ -10,12 +10,14 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "agent/pod/app_state.h"
+#include "agent/pod/live_changes.h"
 #include "agent/pod/pod_state.h"
 #include "agent/pod/reconcile.h"
 #include "agent/pod/recover.h"
 #include "agent/pod/run_plan.h"
 #include "agent/pod/run_pod.h"
 #include "agent/pod/stop_pod.h"
+#include "agent/pod/volumes.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
 
@@ -106,6 +108,15 @@ class PodManagerImpl : public PodManager {
       const std::string& pod, ExecRequest request) override;
   absl::StatusOr<std::unique_ptr<ExecSession>> Attach(const std::string& pod,
                                                       bool typing) override;
+  absl::StatusOr<Pod> ChangeResources(
+      const std::string& pod, const std::string& app,
+      const ResourceRequirements& change) override;
+  absl::StatusOr<Pod> Pause(const std::string& pod) override;
+  absl::StatusOr<Pod> Unpause(const std::string& pod) override;
+  absl::StatusOr<Pod> Mount(const std::string& pod,
+                            const PodMount& volume) override;
+  absl::StatusOr<Pod> Unmount(const std::string& pod,
+                              const UnmountRequest& request) override;
   absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(
       const std::string& pod) override;
   absl::StatusOr<UniqueFd> Dial(const std::string& pod, uint16_t port) override;
@@ -356,6 +367,10 @@ absl::StatusOr<std::unique_ptr<ExecSession>> PodManagerImpl::Exec(
     ASSIGN_OR_RETURN(request.app, ChooseApp(*pod, request.app));
   }
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process, RunningProcess(*pod));
+  if (pod->Get().status.paused) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(PodNamed(pod->name()), " is paused"));
+  }
   return context_.deps.apps->Exec({pod->id(), process->init()}, request);
 }
 
@@ -365,6 +380,56 @@ absl::StatusOr<std::unique_ptr<ExecSession>> PodManagerImpl::Attach(
   ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process, RunningProcess(*pod));
   return process->AttachConsole(typing);
+}
+
+absl::StatusOr<Pod> PodManagerImpl::ChangeResources(
+    const std::string& reference, const std::string& app,
+    const ResourceRequirements& change) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(davit::ChangeResources(context_, *pod, app, change),
+                  PodNamed(pod->name()));
+  return pod->Get();
+}
+
+absl::StatusOr<Pod> PodManagerImpl::Pause(const std::string& reference) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(RunningProcess(*pod).status());
+  RETURN_IF_ERROR(PausePod(*pod), PodNamed(pod->name()));
+  return pod->Get();
+}
+
+absl::StatusOr<Pod> PodManagerImpl::Unpause(const std::string& reference) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(RunningProcess(*pod).status());
+  RETURN_IF_ERROR(UnpausePod(context_, pod), PodNamed(pod->name()));
+  return pod->Get();
+}
+
+absl::StatusOr<Pod> PodManagerImpl::Mount(const std::string& reference,
+                                          const PodMount& volume) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(RunningProcess(*pod).status());
+  RETURN_IF_ERROR(MountVolume(context_, *pod, volume), PodNamed(pod->name()));
+  return pod->Get();
+}
+
+absl::StatusOr<Pod> PodManagerImpl::Unmount(const std::string& reference,
+                                            const UnmountRequest& request) {
+  DAVIT_ENTER_GATE();
+  ASSIGN_OR_RETURN(LivePodPtr pod, context_.table.Find(reference));
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(RunningProcess(*pod).status());
+  RETURN_IF_ERROR(UnmountVolume(context_, *pod, request),
+                  PodNamed(pod->name()));
+  return pod->Get();
 }
 
 absl::StatusOr<std::vector<NetworkCheck>> PodManagerImpl::CheckNetworks(

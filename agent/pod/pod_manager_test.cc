@@ -409,6 +409,64 @@ TEST_F(PodManagerTest, LogsExecAndUsage) {
   EXPECT_TRUE(manager().LogEnded("nope", "app0"));
 }
 
+TEST_F(PodManagerTest, VolumesAreRecordedUntilTheyGo) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Create(FakeWorld::Spec("web")));
+  PodMount volume = {.source = "/srv/a", .target = "/data", .app = "app0"};
+  EXPECT_THAT(manager().Mount("web", volume),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("is not running")));
+  ASSERT_OK_AND_ASSIGN(pod, manager().Start("web"));
+  ASSERT_OK_AND_ASSIGN(pod, manager().Mount("web", volume));
+  volume.mount_id = 1;
+  EXPECT_EQ(pod.status.mounts, std::vector<PodMount>{volume});
+  EXPECT_EQ(world_.store.pods()[0].status.mounts, pod.status.mounts);
+  EXPECT_THAT(world_.journal.lines(),
+              Contains("mount /srv/a /opt/stage2/app0/rootfs /data"));
+  EXPECT_THAT(manager().Mount("web", volume),
+              StatusIs(absl::StatusCode::kAlreadyExists,
+                       HasSubstr("/srv/a is mounted at /data already")));
+  volume.app = "nope";
+  EXPECT_THAT(manager().Mount("web", volume),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("\"nope\"")));
+  // The same target in the pod's own root is another.
+  ASSERT_OK_AND_ASSIGN(
+      pod, manager().Mount("web", {.source = "/srv/b", .target = "/data"}));
+  EXPECT_THAT(world_.journal.lines(), Contains("mount /srv/b / /data"));
+  EXPECT_EQ(pod.status.mounts.size(), 2u);
+  EXPECT_THAT(manager().Unmount("web", {.app = "", .target = "/other"}),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("nothing was mounted at /other")));
+  ASSERT_OK_AND_ASSIGN(
+      pod, manager().Unmount(
+               "web", {.app = "app0", .target = "/data", .force = true}));
+  EXPECT_THAT(world_.journal.lines(), Contains("umount 1 by force"));
+  ASSERT_EQ(pod.status.mounts.size(), 1u);
+  EXPECT_EQ(pod.status.mounts[0].source, "/srv/b");
+  ASSERT_OK_AND_ASSIGN(pod, manager().Stop("web", absl::ZeroDuration()));
+  EXPECT_THAT(pod.status.mounts, IsEmpty());
+}
+
+TEST_F(PodManagerTest, AVolumeThatCannotBeRecordedIsNotMounted) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
+  world_.store.FailWritesIf([](const Pod& pod) {
+    return pod.status.mounts.empty() ? absl::OkStatus()
+                                     : absl::ResourceExhaustedError("full");
+  });
+  EXPECT_THAT(manager().Mount("web", {.source = "/srv/a", .target = "/data"}),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(world_.journal.lines(), Not(Contains("mount /srv/a / /data")));
+  EXPECT_THAT(manager().Get("web")->status.mounts, IsEmpty());
+}
+
+TEST_F(PodManagerTest, AVolumeThatCannotBeMountedIsNotOnRecord) {
+  ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
+  world_.journal.Fail("mount", absl::FailedPreconditionError("cannot map"));
+  EXPECT_THAT(
+      manager().Mount("web", {.source = "/srv/a", .target = "/data"}),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("cannot map")));
+  EXPECT_THAT(world_.store.pods()[0].status.mounts, IsEmpty());
+}
+
 TEST_F(PodManagerTest, DrainRefusesNewWorkAndPodsRunOn) {
   ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web")));
   manager().Drain(absl::Seconds(1));

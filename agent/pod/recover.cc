@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "agent/pod/end_pod.h"
 #include "agent/pod/intents.h"
+#include "agent/pod/live_changes.h"
 #include "agent/pod/parallel.h"
 #include "agent/pod/reconcile.h"
 #include "agent/pod/run_pod.h"
@@ -80,16 +81,6 @@ absl::Status TakeUp(PodContext& context, const std::shared_ptr<LivePod>& pod) {
   return absl::OkStatus();
 }
 
-absl::Status WatchAgain(PodContext& context,
-                        const std::shared_ptr<LivePod>& pod) {
-  std::vector<std::string> names;
-  Pod value = pod->Get();
-  for (const AppState& app : value.status.apps) names.push_back(app.name);
-  if (names.empty()) return absl::OkStatus();
-  return context.deps.apps->Watch({pod->id(), value.status.init}, names,
-                                  ListenToApps(context, pod));
-}
-
 void AdoptOrEnd(PodContext& context, const std::shared_ptr<LivePod>& pod,
                 Tally& tally) {
   absl::Status taken = TakeUp(context, pod);
@@ -109,7 +100,10 @@ void AdoptOrEnd(PodContext& context, const std::shared_ptr<LivePod>& pod,
     tally.Add(&RecoveryReport::ended);
     return;
   }
-  tally.Check(*pod, "watch apps", WatchAgain(context, pod));
+  // One that is paused answers nothing before it goes on.
+  if (!pod->Get().status.paused) {
+    tally.Check(*pod, "watch apps", WatchAppsAgain(context, pod));
+  }
   tally.Add(&RecoveryReport::adopted);
 }
 

@@ -151,6 +151,23 @@ absl::Status CheckResources(const PodSpec& spec) {
   return CheckAgainstPod(spec, kMemory);
 }
 
+ResourceRequirements MergeResources(const ResourceRequirements& now,
+                                    const ResourceRequirements& change) {
+  ResourceRequirements merged = now;
+  auto merge = [](const Quantities& from, Quantities& to) {
+    for (const auto& [name, text] : from) {
+      if (text == "0") {
+        to.erase(name);
+      } else {
+        to[name] = text;
+      }
+    }
+  };
+  merge(change.limits, merged.limits);
+  merge(change.requests, merged.requests);
+  return merged;
+}
+
 CgroupLimits PodLimits(const PodSpec& spec) {
   auto limit = [&spec](const char* name) {
     std::optional<uint64_t> own = Find(spec.resources.limits, name);

@@ -15,6 +15,10 @@ namespace davit {
 // request above its limit, containers that ask for more than their pod has.
 absl::Status CheckResources(const PodSpec& spec);
 
+// `change` over `now`: what it names is replaced, "0" takes it away.
+ResourceRequirements MergeResources(const ResourceRequirements& now,
+                                    const ResourceRequirements& change);
+
 // Those of the whole pod: its own, else the sum of its containers' limits if
 // each has one. The weight is what kubelet makes of the requests. The pod's
 // systemd and what else runs in it count, too.

@@ -164,6 +164,7 @@ BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs) {
   };
   request.journal_dir = inputs.paths.journal;
   request.files = PlanFiles(pod, inputs);
+  request.confinement = inputs.confinement;
   request.ready_timeout = inputs.ready_timeout;
   return request;
 }

@@ -50,6 +50,7 @@ struct BootInputs {
   std::string node_resolv_conf;  // the text of the node's
   std::string node_netns;        // for pods with the node's network
   absl::Duration ready_timeout;
+  ProcessConfinement confinement;  // of the machine
 };
 
 // What the pod's resolv.conf says; `pod.status` has its interfaces.

@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "agent/pod/app_plan.h"
 #include "agent/pod/app_state.h"
+#include "agent/pod/confinement.h"
 #include "agent/pod/end_pod.h"
 #include "agent/pod/intents.h"
 #include "agent/pod/pod_state.h"
@@ -125,6 +126,7 @@ class PodStarter {
   PodContext& context_;
   const std::shared_ptr<LivePod> pod_;
   const PodSpec spec_;
+  PodConfinement confinement_;
   std::vector<AppSpec> apps_;
   PodUserns userns_;  // empty path: the host's users
   Rollback rollback_;
@@ -189,6 +191,8 @@ absl::Status PodStarter::Check() {
         absl::StrCat("the pod is ", PodStateName(state)));
   }
   RETURN_IF_ERROR(CheckNotInterrupted());
+  ASSIGN_OR_RETURN(confinement_,
+                   ResolveConfinement(spec_, context_.options.seccomp_dir));
   RETURN_IF_ERROR(CheckNetworks(context_, spec_));
   RETURN_IF_ERROR(UndoAllIntents(context_, *pod_),
                   "undo what an earlier run left");
@@ -264,6 +268,7 @@ absl::Status PodStarter::MountApp(size_t index) {
   RETURN_IF_ERROR(context_.deps.rootfs->MountOverlay(
       PlanAppOverlay(pod_->paths(), name, image, userns_)));
   ASSIGN_OR_RETURN(AppSpec app, LookUpApp(plan));
+  app.confinement = confinement_.apps[index];
   apps_.push_back(std::move(app));
   return absl::OkStatus();
 }
@@ -352,6 +357,7 @@ absl::Status PodStarter::LaunchSystemd() {
   inputs.node_netns = context_.options.node_netns;
   inputs.app_launcher = pod_->paths().app_launcher;
   inputs.ready_timeout = context_.options.ready_timeout;
+  inputs.confinement = confinement_.machine;
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process,
                    context_.deps.launcher->Boot(std::move(prepared),
                                                 PlanBoot(pod_->Get(), inputs),

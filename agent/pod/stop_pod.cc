@@ -60,6 +60,18 @@ void RecordFinalStatus(PodContext& context, LivePod& pod, const PodRef& ref,
   });
 }
 
+// Its systemd must be able to hear of the end.
+void Wake(PodContext& context, LivePod& pod) {
+  std::shared_ptr<PodProcess> process = pod.process();
+  if (process == nullptr || !pod.Get().status.paused) return;
+  absl::Status awake = process->Thaw();
+  if (!awake.ok()) {
+    context.Problem(absl::StrCat(
+        "pod \"", pod.name(), "\": thaw: ", awake.message(), ", killing it"));
+  }
+  pod.UpdateQuietly([](Pod& value) { value.status.paused = false; });
+}
+
 void StopApps(PodContext& context, LivePod& pod, absl::Duration grace) {
   std::shared_ptr<PodProcess> process = pod.process();
   PodRef ref{pod.id(),
@@ -125,6 +137,7 @@ absl::Status StopSteps(PodContext& context, LivePod& pod,
   if (MayHaveProcesses(value.status.state)) {
     absl::Duration grace = request.grace.value_or(value.spec.termination_grace);
     EnterStopping(context, pod, request);
+    Wake(context, pod);
     StopApps(context, pod, grace);
     StopSystem(context, pod, grace);
   }

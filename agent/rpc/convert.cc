@@ -1,10 +1,28 @@
 #include "agent/rpc/convert.h"
 
+#include <optional>
+
 #include "absl/status/status.h"
 #include "agent/rpc/convert_internal.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit {
+namespace {
+
+void PressureToProto(const std::optional<Pressure>& from,
+                     v1::PodPressure* (v1::PodUsage::*mutable_field)(),
+                     v1::PodUsage& out) {
+  if (!from) return;
+  v1::PodPressure* to = (out.*mutable_field)();
+  to->set_some_avg10(from->some.avg10);
+  to->set_some_avg60(from->some.avg60);
+  to->set_full_avg10(from->full.avg10);
+  to->set_full_avg60(from->full.avg60);
+  to->set_some_usec(from->some.total_usec);
+  to->set_full_usec(from->full.total_usec);
+}
+
+}  // namespace
 
 google::protobuf::Timestamp TimeToProto(absl::Time time) {
   google::protobuf::Timestamp out;
@@ -34,13 +52,23 @@ absl::Duration DurationFromProto(const google::protobuf::Duration& duration) {
 }
 
 v1::PodUsage ToProto(const PodUsage& usage) {
-  v1::PodUsage out;
-  if (usage.memory_bytes >= 0) out.set_memory_bytes(usage.memory_bytes);
-  if (usage.memory_peak_bytes >= 0) {
-    out.set_memory_peak_bytes(usage.memory_peak_bytes);
-  }
-  if (usage.cpu_usec >= 0) out.set_cpu_usec(usage.cpu_usec);
-  if (usage.tasks >= 0) out.set_tasks(usage.tasks);
+  using Usage = v1::PodUsage;
+  Usage out;
+  auto set = [&out](int64_t value, void (Usage::*setter)(int64_t)) {
+    if (value >= 0) (out.*setter)(value);
+  };
+  set(usage.memory_bytes, &Usage::set_memory_bytes);
+  set(usage.memory_peak_bytes, &Usage::set_memory_peak_bytes);
+  set(usage.swap_bytes, &Usage::set_swap_bytes);
+  set(usage.oom_kills, &Usage::set_oom_kills);
+  set(usage.cpu_usec, &Usage::set_cpu_usec);
+  set(usage.cpu_periods, &Usage::set_cpu_periods);
+  set(usage.cpu_throttled_periods, &Usage::set_cpu_throttled_periods);
+  set(usage.cpu_throttled_usec, &Usage::set_cpu_throttled_usec);
+  set(usage.tasks, &Usage::set_tasks);
+  PressureToProto(usage.cpu_pressure, &Usage::mutable_cpu_pressure, out);
+  PressureToProto(usage.memory_pressure, &Usage::mutable_memory_pressure, out);
+  PressureToProto(usage.io_pressure, &Usage::mutable_io_pressure, out);
   return out;
 }
 

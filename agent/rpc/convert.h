@@ -29,6 +29,8 @@ absl::StatusOr<Pod> FromProto(const v1::Pod& pod);
 // namespaces); the rest is ValidatePodSpec's.
 absl::StatusOr<PodSpec> PodSpecFromProto(const v1::Pod& pod);
 
+ResourceRequirements ResourcesFromProto(const v1::ResourceRequirements& from);
+
 // Resources; what cannot be told (-1) is unset.
 v1::PodUsage ToProto(const PodUsage& usage);
 

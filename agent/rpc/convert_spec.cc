@@ -29,7 +29,37 @@ constexpr Word<DnsPolicy> kDnsPolicies[] = {
     {DnsPolicy::kNone, "None"},
 };
 
+constexpr Word<ProfileType> kProfileTypes[] = {
+    {ProfileType::kRuntimeDefault, "RuntimeDefault"},
+    {ProfileType::kUnconfined, "Unconfined"},
+    {ProfileType::kLocalhost, "Localhost"},
+};
+
 // --- Spec, to proto ---
+
+// Profile is a v1::SeccompProfile or v1::AppArmorProfile, Context a
+// v1::SecurityContext or v1::PodSecurityContext: the same fields.
+template <typename Profile>
+void ProfileToProto(const ConfinementProfile& from, Profile* to) {
+  to->set_type(WordOf(kProfileTypes, from.type));
+  to->set_localhost_profile(from.localhost_profile);
+}
+
+template <typename Context>
+void ConfinementToProto(const Confinement& from, Context* to) {
+  if (!(from.seccomp == ConfinementProfile())) {
+    ProfileToProto(from.seccomp, to->mutable_seccomp_profile());
+  }
+  if (!(from.app_armor == ConfinementProfile())) {
+    ProfileToProto(from.app_armor, to->mutable_app_armor_profile());
+  }
+  if (from.se_linux == SELinuxOptions()) return;
+  v1::SELinuxOptions* options = to->mutable_se_linux_options();
+  options->set_user(from.se_linux.user);
+  options->set_role(from.se_linux.role);
+  options->set_type(from.se_linux.type);
+  options->set_level(from.se_linux.level);
+}
 
 void SecurityToProto(const SecurityContext& from, v1::Container* container) {
   if (from == SecurityContext()) return;
@@ -44,6 +74,7 @@ void SecurityToProto(const SecurityContext& from, v1::Container* container) {
     to->set_allow_privilege_escalation(*from.allow_privilege_escalation);
   }
   if (from.privileged) to->set_privileged(*from.privileged);
+  ConfinementToProto(from.confinement, to);
   if (from.add_capabilities.empty() && from.drop_capabilities.empty()) return;
   v1::Capabilities* capabilities = to->mutable_capabilities();
   SetStrings(from.add_capabilities, capabilities->mutable_add());
@@ -54,11 +85,6 @@ void ResourcesToProto(const ResourceRequirements& from,
                       v1::ResourceRequirements* to) {
   to->mutable_limits()->insert(from.limits.begin(), from.limits.end());
   to->mutable_requests()->insert(from.requests.begin(), from.requests.end());
-}
-
-ResourceRequirements ResourcesFromProto(const v1::ResourceRequirements& from) {
-  return {{from.limits().begin(), from.limits().end()},
-          {from.requests().begin(), from.requests().end()}};
 }
 
 void ContainerToProto(const ContainerSpec& from, v1::Container* to) {
@@ -128,8 +154,45 @@ NetworkAttachment AttachmentFromProto(const v1::NetworkAttachment& from) {
   return to;
 }
 
-SecurityContext SecurityFromProto(const v1::SecurityContext& from) {
+template <typename Profile>
+absl::StatusOr<ConfinementProfile> ProfileFromProto(const Profile& from,
+                                                    const std::string& path) {
+  ConfinementProfile to;
+  ASSIGN_OR_RETURN(to.type,
+                   ParseWord(kProfileTypes, from.type(), path + ".type"));
+  to.localhost_profile = from.localhost_profile();
+  return to;
+}
+
+template <typename Context>
+absl::StatusOr<Confinement> ConfinementFromProto(const Context& from,
+                                                 const std::string& path) {
+  Confinement to;
+  if (from.has_seccomp_profile()) {
+    ASSIGN_OR_RETURN(to.seccomp, ProfileFromProto(from.seccomp_profile(),
+                                                  path + ".seccompProfile"));
+  }
+  if (from.has_app_armor_profile()) {
+    ASSIGN_OR_RETURN(to.app_armor, ProfileFromProto(from.app_armor_profile(),
+                                                    path + ".appArmorProfile"));
+  }
+  if (from.has_se_linux_options()) {
+    const v1::SELinuxOptions& options = from.se_linux_options();
+    to.se_linux = {options.user(), options.role(), options.type(),
+                   options.level()};
+    if (to.se_linux.type.empty()) {
+      return absl::InvalidArgumentError(path +
+                                        ".seLinuxOptions.type: is required");
+    }
+  }
+  return to;
+}
+
+absl::StatusOr<SecurityContext> SecurityFromProto(
+    const v1::SecurityContext& from) {
   SecurityContext to;
+  ASSIGN_OR_RETURN(to.confinement,
+                   ConfinementFromProto(from, "securityContext"));
   if (from.has_run_as_user()) to.run_as_user = from.run_as_user();
   if (from.has_run_as_group()) to.run_as_group = from.run_as_group();
   if (from.has_run_as_non_root()) to.run_as_non_root = from.run_as_non_root();
@@ -177,7 +240,7 @@ absl::StatusOr<ContainerSpec> ContainerFromProto(const v1::Container& from) {
          port.protocol().empty() ? std::string("TCP") : port.protocol(),
          port.host_port(), port.host_ip()});
   }
-  to.security = SecurityFromProto(from.security_context());
+  ASSIGN_OR_RETURN(to.security, SecurityFromProto(from.security_context()));
   to.resources = ResourcesFromProto(from.resources());
   return to;
 }
@@ -254,10 +317,18 @@ absl::Status SpecFromProto(const v1::PodSpec& from, PodSpec& to) {
   to.root_image = from.root_image();
   if (from.has_host_users()) to.host_users = from.host_users();
   to.resources = ResourcesFromProto(from.resources());
+  ASSIGN_OR_RETURN(
+      to.confinement,
+      ConfinementFromProto(from.security_context(), "spec.securityContext"));
   return NetworksFromProto(from, to);
 }
 
 }  // namespace
+
+ResourceRequirements ResourcesFromProto(const v1::ResourceRequirements& from) {
+  return {{from.limits().begin(), from.limits().end()},
+          {from.requests().begin(), from.requests().end()}};
+}
 
 // resolv.conf(5) writes an option as "name" or "name:value".
 v1::PodDNSConfig DnsToProto(const DnsConfig& from) {
@@ -302,6 +373,9 @@ void SpecToProto(const PodSpec& from, v1::PodSpec* to) {
   if (from.host_users) to->set_host_users(*from.host_users);
   if (!(from.resources == ResourceRequirements())) {
     ResourcesToProto(from.resources, to->mutable_resources());
+  }
+  if (!(from.confinement == Confinement())) {
+    ConfinementToProto(from.confinement, to->mutable_security_context());
   }
 }
 

@@ -307,6 +307,15 @@ void StatusToProto(const Pod& pod, v1::PodStatus* to) {
     out->set_host_id(from.userns.base);
     out->set_size(kUsernsIds);
   }
+  to->set_paused(from.paused);
+  for (const PodMount& mount : from.mounts) {
+    v1::PodMount* out = to->add_mounts();
+    out->set_source(mount.source);
+    out->set_target(mount.target);
+    out->set_app(mount.app);
+    out->set_read_only(mount.read_only);
+    out->set_mount_id(mount.mount_id);
+  }
   to->set_root_image_id(pod.root_image_id);
   for (const Intent& intent : pod.intents) {
     if (intent.error.empty()) continue;
@@ -342,6 +351,11 @@ absl::Status StatusFromProto(const v1::PodStatus& from, PodStatus& to) {
   to.netns_path = from.netns();
   to.cgroups = Strings(from.cgroups());
   to.system_state = from.system_state();
+  to.paused = from.paused();
+  for (const v1::PodMount& mount : from.mounts()) {
+    to.mounts.push_back({mount.source(), mount.target(), mount.app(),
+                         mount.read_only(), mount.mount_id()});
+  }
   to.userns = {from.user_namespace().path(), from.user_namespace().host_id()};
   return absl::OkStatus();
 }

@@ -45,6 +45,9 @@ ContainerSpec FullContainer() {
   security.privileged = true;
   security.add_capabilities = {"NET_ADMIN"};
   security.drop_capabilities = {"ALL"};
+  security.confinement.seccomp = {ProfileType::kLocalhost, "web.json"};
+  security.confinement.app_armor = {ProfileType::kLocalhost, "web"};
+  security.confinement.se_linux = {"u", "r", "t", "s0:c1"};
   container.resources = {{{"memory", "64Mi"}}, {{"cpu", "1"}}};
   return container;
 }
@@ -103,6 +106,9 @@ PodSpec FullSpec() {
   spec.subdomain = "shop";
   spec.host_users = false;
   spec.resources = {{{"cpu", "2"}, {"memory", "1Gi"}}, {{"cpu", "500m"}}};
+  spec.confinement.seccomp = {ProfileType::kLocalhost, "shop.json"};
+  spec.confinement.app_armor = {ProfileType::kLocalhost, "shop"};
+  spec.confinement.se_linux = {"a_u", "a_r", "shop_t", "s1"};
   spec.host_aliases = {{"192.0.2.9", {"db", "db.example"}}};
   spec.attachments = {{.name = "a",
                        .interface = "front",
@@ -163,6 +169,8 @@ PodStatus FullStatus() {
   status.netns_path = "/var/run/netns/cni-x";
   status.cgroups = {"/sys/fs/cgroup/davit/x", "/sys/fs/cgroup/memory/x"};
   status.system_state = "degraded";
+  status.paused = true;
+  status.mounts = {{"/srv/a", "/data", "web", true, 77}};
   return status;
 }
 
@@ -378,6 +386,16 @@ TEST(ConvertTest, UsageSkipsWhatIsUnknown) {
   EXPECT_FALSE(proto.has_memory_peak_bytes());
   EXPECT_EQ(proto.cpu_usec(), 12);
   EXPECT_FALSE(proto.has_tasks());
+  EXPECT_FALSE(proto.has_cpu_throttled_usec());
+  EXPECT_FALSE(proto.has_io_pressure());
+  usage.cpu_throttled_usec = 7;
+  usage.io_pressure = Pressure{{1.5, 2.5, 3.5, 40}, {0.5, 0.25, 0, 20}};
+  proto = ToProto(usage);
+  EXPECT_EQ(proto.cpu_throttled_usec(), 7);
+  EXPECT_EQ(proto.io_pressure().some_avg10(), 1.5);
+  EXPECT_EQ(proto.io_pressure().full_avg60(), 0.25);
+  EXPECT_EQ(proto.io_pressure().some_usec(), 40);
+  EXPECT_FALSE(proto.has_cpu_pressure());
 }
 
 TEST(ConvertTest, TimesBeforeTheEpoch) {

@@ -73,10 +73,10 @@ using ServiceBase = v1::PodService::WithCallbackMethod_Exec<
 class PodService final : public ServiceBase {
  public:
   PodService(PodManager* manager, LogReadFunction read_logs,
-             const PodDefaults& defaults)
+             const PodServiceOptions& options)
       : manager_(*manager),
         read_logs_(std::move(read_logs)),
-        defaults_(defaults),
+        options_(options),
         cursors_(NewUuid()) {}
 
   grpc::Status RunPod(ServerContext*, const v1::RunPodRequest* request,
@@ -150,6 +150,60 @@ class PodService final : public ServiceBase {
         StreamLogs(manager_, read_logs_, *request, *context, *writer));
   }
 
+  grpc::Status MountVolume(ServerContext*,
+                           const v1::MountVolumeRequest* request,
+                           v1::MountVolumeResponse* response) override {
+    return Answer(response, [&]() -> absl::StatusOr<Pod> {
+      RETURN_IF_ERROR(CheckRoot());
+      RETURN_IF_ERROR(CheckPodName(request->pod()));
+      PodMount volume = {.source = request->source(),
+                         .target = request->target(),
+                         .app = request->app(),
+                         .read_only = request->read_only()};
+      RETURN_IF_ERROR(ValidateVolume(volume));
+      return manager_.Mount(request->pod(), volume);
+    });
+  }
+
+  grpc::Status UnmountVolume(ServerContext*,
+                             const v1::UnmountVolumeRequest* request,
+                             v1::UnmountVolumeResponse* response) override {
+    return Answer(response, [&]() -> absl::StatusOr<Pod> {
+      RETURN_IF_ERROR(CheckRoot());
+      RETURN_IF_ERROR(CheckPodName(request->pod()));
+      RETURN_IF_ERROR(ValidateVolumeTarget(request->target()));
+      return manager_.Unmount(request->pod(), {.app = request->app(),
+                                               .target = request->target(),
+                                               .force = request->force()});
+    });
+  }
+
+  grpc::Status UpdatePodResources(
+      ServerContext*, const v1::UpdatePodResourcesRequest* request,
+      v1::UpdatePodResourcesResponse* response) override {
+    return Answer(response, [&]() -> absl::StatusOr<Pod> {
+      RETURN_IF_ERROR(CheckPodName(request->pod()));
+      return manager_.ChangeResources(request->pod(), request->app(),
+                                      ResourcesFromProto(request->resources()));
+    });
+  }
+
+  grpc::Status PausePod(ServerContext*, const v1::PausePodRequest* request,
+                        v1::PausePodResponse* response) override {
+    return Answer(response, [&]() -> absl::StatusOr<Pod> {
+      RETURN_IF_ERROR(CheckPodName(request->pod()));
+      return manager_.Pause(request->pod());
+    });
+  }
+
+  grpc::Status UnpausePod(ServerContext*, const v1::UnpausePodRequest* request,
+                          v1::UnpausePodResponse* response) override {
+    return Answer(response, [&]() -> absl::StatusOr<Pod> {
+      RETURN_IF_ERROR(CheckPodName(request->pod()));
+      return manager_.Unpause(request->pod());
+    });
+  }
+
   grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>* Exec(
       CallbackServerContext*) override {
     return NewExecStream(&manager_);
@@ -166,9 +220,15 @@ class PodService final : public ServiceBase {
   }
 
  private:
+  absl::Status CheckRoot() const {
+    if (options_.for_root) return absl::OkStatus();
+    return absl::PermissionDeniedError(
+        "volumes are for root of the node alone");
+  }
+
   absl::StatusOr<PodSpec> CheckedSpec(const v1::Pod& pod) const {
     ASSIGN_OR_RETURN(PodSpec spec, PodSpecFromProto(pod));
-    if (!spec.host_users) spec.host_users = defaults_.host_users;
+    if (!spec.host_users) spec.host_users = options_.host_users;
     RETURN_IF_ERROR(ValidatePodSpec(spec));
     return spec;
   }
@@ -216,7 +276,7 @@ class PodService final : public ServiceBase {
 
   PodManager& manager_;
   const LogReadFunction read_logs_;
-  const PodDefaults defaults_;
+  const PodServiceOptions options_;
   const CursorCodec cursors_;
 };
 
@@ -224,8 +284,8 @@ class PodService final : public ServiceBase {
 
 std::unique_ptr<grpc::Service> NewPodService(PodManager* manager,
                                              LogReadFunction read_logs,
-                                             const PodDefaults& defaults) {
-  return std::make_unique<PodService>(manager, std::move(read_logs), defaults);
+                                             const PodServiceOptions& options) {
+  return std::make_unique<PodService>(manager, std::move(read_logs), options);
 }
 
 }  // namespace davit

@@ -10,18 +10,21 @@
 
 namespace davit {
 
-// What a spec gets that does not say it itself; see pod.proto.
-struct PodDefaults {
+struct PodServiceOptions {
+  // What a spec gets that does not say it itself; see pod.proto.
   bool host_users = true;
+  // Whether all its callers are root of the node: others must not show the
+  // node's files to a pod.
+  bool for_root = false;
 };
 
 // davit.v1.PodService over a PodManager, as proto/davit/v1/pod_service.proto
 // promises: converts and validates, decides nothing. `manager` outlives the
 // server that the service is registered with. Streams end soon after their
 // client has gone.
-std::unique_ptr<grpc::Service> NewPodService(PodManager* manager,
-                                             LogReadFunction read_logs,
-                                             const PodDefaults& defaults = {});
+std::unique_ptr<grpc::Service> NewPodService(
+    PodManager* manager, LogReadFunction read_logs,
+    const PodServiceOptions& options = {});
 
 }  // namespace davit
 

@@ -113,6 +113,79 @@ TEST_F(PodServiceTest, UsersAreTheAgentsDefaultUnlessTheSpecSaysIt) {
   server->Shutdown();
 }
 
+TEST_F(PodServiceTest, ResourcesAndPausesReachTheManager) {
+  RunAll({"web"});
+  v1::UpdatePodResourcesRequest resources;
+  resources.set_pod("web");
+  (*resources.mutable_resources()->mutable_limits())["memory"] = "64Mi";
+  v1::UpdatePodResourcesResponse updated;
+  ASSERT_THAT(
+      Call(&v1::PodService::Stub::UpdatePodResources, resources, &updated),
+      IsOk());
+  EXPECT_EQ(updated.pod().spec().resources().limits().at("memory"), "64Mi");
+  v1::PausePodRequest pause;
+  pause.set_pod("web");
+  v1::PausePodResponse paused;
+  ASSERT_THAT(Call(&v1::PodService::Stub::PausePod, pause, &paused), IsOk());
+  EXPECT_TRUE(paused.pod().status().paused());
+  v1::UnpausePodRequest unpause;
+  unpause.set_pod("web");
+  v1::UnpausePodResponse unpaused;
+  ASSERT_THAT(Call(&v1::PodService::Stub::UnpausePod, unpause, &unpaused),
+              IsOk());
+  EXPECT_FALSE(unpaused.pod().status().paused());
+  pause.set_pod("nope");
+  EXPECT_THAT(Call(&v1::PodService::Stub::PausePod, pause, &paused),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(PodServiceTest, VolumesAreForRootAlone) {
+  RunAll({"web"});
+  v1::MountVolumeRequest mount;
+  mount.set_pod("web");
+  mount.set_source("/srv");
+  mount.set_target("/data");
+  v1::MountVolumeResponse mounted;
+  auto denied = StatusIs(absl::StatusCode::kPermissionDenied,
+                         "volumes are for root of the node alone");
+  EXPECT_THAT(Call(&v1::PodService::Stub::MountVolume, mount, &mounted),
+              denied);
+  v1::UnmountVolumeRequest unmount;
+  unmount.set_pod("web");
+  unmount.set_target("/data");
+  v1::UnmountVolumeResponse unmounted;
+  EXPECT_THAT(Call(&v1::PodService::Stub::UnmountVolume, unmount, &unmounted),
+              denied);
+
+  std::unique_ptr<grpc::Service> service =
+      NewPodService(&manager_, nullptr, {.for_root = true});
+  grpc::ServerBuilder builder;
+  builder.RegisterService(service.get());
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  stub_ = v1::PodService::NewStub(server->InProcessChannel({}));
+  ASSERT_THAT(Call(&v1::PodService::Stub::MountVolume, mount, &mounted),
+              IsOk());
+  ASSERT_EQ(mounted.pod().status().mounts_size(), 1);
+  EXPECT_EQ(mounted.pod().status().mounts(0).source(), "/srv");
+  ASSERT_THAT(Call(&v1::PodService::Stub::UnmountVolume, unmount, &unmounted),
+              IsOk());
+  EXPECT_EQ(unmounted.pod().status().mounts_size(), 0);
+  for (const char* bad : {"", "data", "/", "/a//b", "/a/../b", "/a/.", "/a/"}) {
+    mount.set_target(bad);
+    EXPECT_THAT(
+        Call(&v1::PodService::Stub::MountVolume, mount, &mounted),
+        StatusIs(absl::StatusCode::kInvalidArgument, StartsWith("target: ")))
+        << bad;
+  }
+  mount.set_target("/data");
+  mount.set_source("srv");
+  EXPECT_THAT(
+      Call(&v1::PodService::Stub::MountVolume, mount, &mounted),
+      StatusIs(absl::StatusCode::kInvalidArgument, StartsWith("source: ")));
+  stub_.reset();
+  server->Shutdown();
+}
+
 TEST_F(PodServiceTest, BadSpecsNeverReachTheManager) {
   v1::Pod pod = PodOf("web");
   pod.mutable_spec()->set_restart_policy("Perhaps");

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "agent/pod/resources.h"
@@ -36,6 +37,7 @@ constexpr size_t kMaxArgument = (128 << 10) - 1;
 // that leaves room for the image's part.
 constexpr size_t kMaxArguments = 1 << 20;
 constexpr size_t kMaxPath = 4095;
+constexpr size_t kMaxSelinuxWord = 255;
 constexpr size_t kMaxReference = 512;
 constexpr int64_t kMaxId = INT32_MAX;  // as Kubernetes
 constexpr absl::Duration kMaxGrace = absl::Hours(24 * 366);
@@ -242,10 +244,55 @@ absl::Status CheckId(const std::string& path, std::optional<int64_t> id) {
   return Fault(path, "%d is not between 0 and %d", *id, kMaxId);
 }
 
+// `file`: the profile is a path below a directory; else a name.
+absl::Status CheckProfile(const std::string& path,
+                          const ConfinementProfile& profile, bool file) {
+  const std::string& name = profile.localhost_profile;
+  std::string field = path + ".localhostProfile";
+  if (profile.type != ProfileType::kLocalhost) {
+    if (name.empty()) return absl::OkStatus();
+    return Fault(field, "is for type \"Localhost\" only");
+  }
+  if (name.empty()) return Fault(field, "is required");
+  RETURN_IF_ERROR(CheckNoNul(field, name));
+  if (name.size() > kMaxPath || absl::StrContains(name, '\n')) {
+    return Fault(field, "is no name of a profile");
+  }
+  if (!file) return absl::OkStatus();
+  if (name[0] == '/') return Fault(field, "\"%s\" is not relative", name);
+  for (absl::string_view part : absl::StrSplit(name, '/')) {
+    if (part == "..") return Fault(field, "\"%s\" has a \"..\"", name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSelinuxWord(const std::string& path, const std::string& word,
+                              absl::string_view more) {
+  bool good = word.size() <= kMaxSelinuxWord;
+  for (char c : word) good = good && (IsAlnum(c) || absl::StrContains(more, c));
+  if (good) return absl::OkStatus();
+  return Fault(path, "\"%s\" is no word of a security context", word);
+}
+
+absl::Status CheckConfinement(const std::string& path,
+                              const Confinement& confinement) {
+  RETURN_IF_ERROR(
+      CheckProfile(path + ".seccompProfile", confinement.seccomp, true));
+  RETURN_IF_ERROR(
+      CheckProfile(path + ".appArmorProfile", confinement.app_armor, false));
+  const SELinuxOptions& options = confinement.se_linux;
+  std::string prefix = path + ".seLinuxOptions.";
+  RETURN_IF_ERROR(CheckSelinuxWord(prefix + "user", options.user, "_"));
+  RETURN_IF_ERROR(CheckSelinuxWord(prefix + "role", options.role, "_"));
+  RETURN_IF_ERROR(CheckSelinuxWord(prefix + "type", options.type, "_"));
+  return CheckSelinuxWord(prefix + "level", options.level, "_:,.-");
+}
+
 absl::Status CheckSecurity(const std::string& path,
                            const SecurityContext& security) {
   RETURN_IF_ERROR(CheckId(path + ".runAsUser", security.run_as_user));
   RETURN_IF_ERROR(CheckId(path + ".runAsGroup", security.run_as_group));
+  RETURN_IF_ERROR(CheckConfinement(path, security.confinement));
   if (security.run_as_non_root.value_or(false) && security.run_as_user == 0) {
     return Fault(path + ".runAsUser", "0 contradicts runAsNonRoot");
   }
@@ -351,6 +398,7 @@ absl::Status ValidatePodSpec(const PodSpec& spec) {
   RETURN_IF_ERROR(CheckAnnotations(spec));
   RETURN_IF_ERROR(CheckContainers(spec));
   RETURN_IF_ERROR(CheckOwnUsers(spec));
+  RETURN_IF_ERROR(CheckConfinement("spec.securityContext", spec.confinement));
   RETURN_IF_ERROR(CheckResources(spec));
   RETURN_IF_ERROR(CheckDnsLabel("spec.hostname", spec.hostname));
   if (spec.termination_grace < absl::ZeroDuration() ||
@@ -364,6 +412,32 @@ absl::Status ValidatePodSpec(const PodSpec& spec) {
     RETURN_IF_ERROR(CheckReference("spec.rootImage", spec.root_image));
   }
   return ValidatePodNetwork(spec);
+}
+
+absl::Status ValidateVolumeTarget(const std::string& target) {
+  if (target.empty()) return Fault("target", "is required");
+  RETURN_IF_ERROR(CheckNoNul("target", target));
+  if (target[0] != '/' || target.size() > kMaxPath) {
+    return Fault("target", "\"%s\" is not an absolute path", target);
+  }
+  std::vector<std::string> parts = absl::StrSplit(target.substr(1), '/');
+  for (const std::string& part : parts) {
+    // One spelling for each place: it is how a volume is named.
+    if (part.empty() || part == "." || part == "..") {
+      return Fault("target", "\"%s\" has an empty part, \".\" or \"..\"",
+                   target);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateVolume(const PodMount& volume) {
+  if (volume.source.empty()) return Fault("source", "is required");
+  RETURN_IF_ERROR(CheckNoNul("source", volume.source));
+  if (volume.source[0] != '/' || volume.source.size() > kMaxPath) {
+    return Fault("source", "\"%s\" is not an absolute path", volume.source);
+  }
+  return ValidateVolumeTarget(volume.target);
 }
 
 }  // namespace davit

@@ -13,6 +13,12 @@ namespace davit {
 // "spec.containers[0].name: …". `spec` comes from PodSpecFromProto.
 absl::Status ValidatePodSpec(const PodSpec& spec);
 
+// A volume for a running pod; faults name the request's field ("target: …").
+absl::Status ValidateVolume(const PodMount& volume);
+
+// The target alone.
+absl::Status ValidateVolumeTarget(const std::string& target);
+
 }  // namespace davit
 
 #endif  // DAVIT_AGENT_RPC_VALIDATE_H_

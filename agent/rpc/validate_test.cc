@@ -394,6 +394,31 @@ TEST(ValidateTest, SecurityContext) {
          c.security.add_capabilities = {"CHOWN,SYS_ADMIN"};
        },
        path + "capabilities.add[0]: \"CHOWN,SYS_ADMIN\""},
+      {[](auto&, auto& c) {
+         c.security.confinement.seccomp = {ProfileType::kLocalhost, ""};
+       },
+       path + "seccompProfile.localhostProfile: is required"},
+      {[](auto&, auto& c) {
+         c.security.confinement.seccomp = {ProfileType::kUnconfined, "a"};
+       },
+       path + "seccompProfile.localhostProfile: is for type \"Localhost\""},
+      {[](auto&, auto& c) {
+         c.security.confinement.seccomp = {ProfileType::kLocalhost, "/etc/a"};
+       },
+       path + "seccompProfile.localhostProfile: \"/etc/a\" is not relative"},
+      {[](auto&, auto& c) {
+         c.security.confinement.seccomp = {ProfileType::kLocalhost,
+                                           "a/../../b"};
+       },
+       path + "seccompProfile.localhostProfile: \"a/../../b\" has a \"..\""},
+      {[](auto&, auto& c) {
+         c.security.confinement.app_armor = {ProfileType::kLocalhost, "a\nb"};
+       },
+       path + "appArmorProfile.localhostProfile: is no name of a profile"},
+      {[](auto&, auto& c) { c.security.confinement.se_linux.type = "a:b"; },
+       path + "seLinuxOptions.type: \"a:b\" is no word of a security context"},
+      {[](auto& spec, auto&) { spec.confinement.se_linux.level = "s0 x"; },
+       "spec.securityContext.seLinuxOptions.level: \"s0 x\" is no word"},
       {[](auto&, auto& c) { c.security.add_capabilities = {"21"}; },
        path + "capabilities.add[0]: \"21\""},
       {[](auto&, auto& c) { c.security.drop_capabilities = {""}; },

@@ -152,7 +152,8 @@ std::vector<std::string> Values(Context& context, const CLI::App& command,
   }
   for (const char* takes_pods :
        {"get", "describe", "logs", "exec", "shell", "attach", "start", "stop",
-        "delete", "check", "port-forward"}) {
+        "delete", "check", "port-forward", "mount", "umount", "pause",
+        "unpause", "top", "resources"}) {
     if (name == takes_pods) return PodNames(context, "");
   }
   return {};

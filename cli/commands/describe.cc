@@ -79,6 +79,51 @@ void PrintHead(std::ostream& out, const v1::Pod& pod) {
   }
 }
 
+void PrintPressure(std::ostream& out, const std::string& name, bool told,
+                   const v1::PodPressure& pressure) {
+  if (!told) return;
+  Line(out, 0, name,
+       absl::StrFormat("some %.2f%%, all %.2f%% of the last 10 s",
+                       pressure.some_avg10(), pressure.full_avg10()));
+}
+
+void PrintUsage(std::ostream& out, const v1::PodUsage& usage) {
+  if (usage.has_memory_bytes()) {
+    std::string text = HumanBytes(usage.memory_bytes());
+    if (usage.has_memory_peak_bytes()) {
+      absl::StrAppend(
+          &text, ", at most ",
+          HumanBytes(static_cast<uint64_t>(usage.memory_peak_bytes())));
+    }
+    if (usage.swap_bytes() > 0) {
+      absl::StrAppend(&text, ", ",
+                      HumanBytes(static_cast<uint64_t>(usage.swap_bytes())),
+                      " swapped out");
+    }
+    Line(out, 0, "Memory", text);
+  }
+  if (usage.oom_kills() > 0) {
+    Line(out, 0, "OOM Kills", absl::StrCat(usage.oom_kills()));
+  }
+  if (usage.has_cpu_usec()) {
+    Line(out, 0, "CPU Time",
+         absl::FormatDuration(absl::Microseconds(usage.cpu_usec())));
+  }
+  if (usage.cpu_throttled_periods() > 0) {
+    Line(out, 0, "Throttled",
+         absl::StrCat(absl::FormatDuration(
+                          absl::Microseconds(usage.cpu_throttled_usec())),
+                      ", in ", usage.cpu_throttled_periods(), " of ",
+                      usage.cpu_periods(), " periods"));
+  }
+  if (usage.has_tasks()) Line(out, 0, "Tasks", absl::StrCat(usage.tasks()));
+  PrintPressure(out, "CPU Wait", usage.has_cpu_pressure(),
+                usage.cpu_pressure());
+  PrintPressure(out, "Memory Wait", usage.has_memory_pressure(),
+                usage.memory_pressure());
+  PrintPressure(out, "IO Wait", usage.has_io_pressure(), usage.io_pressure());
+}
+
 void PrintMachine(std::ostream& out, const v1::PodStatus& status) {
   if (status.pid() != 0) Line(out, 0, "PID", absl::StrCat(status.pid()));
   if (!status.netns().empty()) Line(out, 0, "Netns", status.netns());
@@ -105,17 +150,7 @@ void PrintMachine(std::ostream& out, const v1::PodStatus& status) {
     if (exit.stop_requested()) absl::StrAppend(&text, ", as requested");
     Line(out, 0, "Machine Exit", text);
   }
-  if (status.has_usage()) {
-    const v1::PodUsage& usage = status.usage();
-    if (usage.has_memory_bytes()) {
-      Line(out, 0, "Memory", HumanBytes(usage.memory_bytes()));
-    }
-    if (usage.has_cpu_usec()) {
-      Line(out, 0, "CPU Time",
-           absl::FormatDuration(absl::Microseconds(usage.cpu_usec())));
-    }
-    if (usage.has_tasks()) Line(out, 0, "Tasks", absl::StrCat(usage.tasks()));
-  }
+  if (status.has_usage()) PrintUsage(out, status.usage());
 }
 
 std::string Quantities(
@@ -262,6 +297,17 @@ void PrintNetwork(std::ostream& out, const v1::PodStatus& status) {
   PrintPortMaps(out, status);
 }
 
+void PrintMounts(std::ostream& out, const v1::PodStatus& status) {
+  if (status.mounts().empty()) return;
+  out << "Mounts:\n";
+  Table table({"  SOURCE", "TARGET", "CONTAINER", "MODE"});
+  for (const v1::PodMount& mount : status.mounts()) {
+    table.AddRow({absl::StrCat("  ", mount.source()), mount.target(),
+                  OrNone(mount.app()), mount.read_only() ? "ro" : "rw"});
+  }
+  table.Print(out);
+}
+
 void PrintConditions(std::ostream& out, const v1::PodStatus& status) {
   out << "Conditions:\n";
   Table table({"  TYPE", "STATUS", "SINCE", "REASON"});
@@ -299,6 +345,7 @@ absl::Status DescribePod(Context& context, const std::string& name) {
   PrintMachine(context.out, pod.status());
   PrintApps(context.out, pod);
   PrintNetwork(context.out, pod.status());
+  PrintMounts(context.out, pod.status());
   PrintConditions(context.out, pod.status());
   PrintTiming(context.out, pod.status());
   for (const std::string& leftover : pod.status().leftovers()) {

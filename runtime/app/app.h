@@ -8,13 +8,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "runtime/boot/pod_file.h"
+#include "runtime/sandbox/confinement.h"
 
 namespace davit {
 
 enum class RestartPolicy { kAlways, kOnFailure, kNever };
 
-// An app of a pod with everything resolved against its image: what its systemd
-// service and davit-app need. Values only.
 // What an app may use at most, and its share (1 to 10000); 0: not said.
 struct AppLimits {
   uint64_t memory_max_bytes = 0;
@@ -23,6 +22,8 @@ struct AppLimits {
   bool operator==(const AppLimits&) const = default;
 };
 
+// An app of a pod with everything resolved against its image: what its systemd
+// service and davit-app need. Values only.
 struct AppSpec {
   std::string name;               // DNS label; unit "app-<name>.service"
   std::vector<std::string> argv;  // argv[0] absolute, as seen in the app's root
@@ -41,6 +42,8 @@ struct AppSpec {
   std::vector<std::string> drop_capabilities;
   bool privileged = false;  // all of the pod's capabilities, no app filter
   bool no_new_privileges = false;
+  // Without meaning for a privileged app.
+  ProcessConfinement confinement;
   AppLimits limits;  // in its unit
 };
 

@@ -227,6 +227,14 @@ absl::Status FakePodApps::Stop(const PodRef& pod, const std::string& app,
   return absl::OkStatus();
 }
 
+absl::Status FakePodApps::ChangeLimits(const PodRef& pod,
+                                       const std::string& app,
+                                       const AppLimits& limits) {
+  absl::MutexLock lock(&mu_);
+  return Begin("ChangeLimits", absl::StrCat(pod.pod_id, " ", app, " memory ",
+                                            limits.memory_max_bytes));
+}
+
 absl::StatusOr<AppStatus> FakePodApps::GetStatus(const PodRef& pod,
                                                  const std::string& app) {
   absl::MutexLock lock(&mu_);

@@ -44,6 +44,8 @@ class FakePodApps : public PodApps {
                         absl::Duration timeout) override;
   absl::Status Stop(const PodRef& pod, const std::string& app,
                     absl::Duration grace) override;
+  absl::Status ChangeLimits(const PodRef& pod, const std::string& app,
+                            const AppLimits& limits) override;
   absl::StatusOr<AppStatus> GetStatus(const PodRef& pod,
                                       const std::string& app) override;
   absl::StatusOr<SystemState> GetSystemState(const PodRef& pod) override;

@@ -71,6 +71,10 @@ std::string EncodeAppPlan(const AppSpec& app) {
   Append(app.drop_capabilities, plan.mutable_drop_capabilities());
   plan.set_privileged(app.privileged);
   plan.set_no_new_privileges(app.no_new_privileges);
+  plan.set_no_filter(app.confinement.no_filter);
+  plan.set_seccomp_program(app.confinement.seccomp_program);
+  plan.set_apparmor_profile(app.confinement.apparmor_profile);
+  plan.set_selinux_context(app.confinement.selinux_context);
   return plan.SerializeAsString();
 }
 
@@ -94,6 +98,8 @@ absl::StatusOr<AppSpec> DecodeAppPlan(absl::string_view bytes) {
   app.drop_capabilities = Strings(plan->drop_capabilities());
   app.privileged = plan->privileged();
   app.no_new_privileges = plan->no_new_privileges();
+  app.confinement = {plan->no_filter(), plan->seccomp_program(),
+                     plan->apparmor_profile(), plan->selinux_context()};
   return app;
 }
 

@@ -75,6 +75,14 @@ class SystemdPodApps : public PodApps {
     return absl::OkStatus();
   }
 
+  absl::Status ChangeLimits(const PodRef& pod, const std::string& app,
+                            const AppLimits& limits) override {
+    ASSIGN_OR_RETURN(PodBus bus, Connect(pod));
+    return Annotate(SetUnitLimits(bus, AppUnitName(app), limits,
+                                  absl::Now() + kCallTimeout),
+                    absl::StrFormat("change limits of app \"%s\"", app));
+  }
+
   absl::StatusOr<AppStatus> GetStatus(const PodRef& pod,
                                       const std::string& app) override {
     ASSIGN_OR_RETURN(PodBus bus, Connect(pod));

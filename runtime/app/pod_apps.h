@@ -44,6 +44,11 @@ class PodApps {
   virtual absl::Status Stop(const PodRef& pod, const std::string& app,
                             absl::Duration grace) = 0;
 
+  // Replaces an app's limits, until its pod ends; what is 0 is lifted. The
+  // pod's systemd keeps them as far as it has the controllers.
+  virtual absl::Status ChangeLimits(const PodRef& pod, const std::string& app,
+                                    const AppLimits& limits) = 0;
+
   virtual absl::StatusOr<AppStatus> GetStatus(const PodRef& pod,
                                               const std::string& app) = 0;
 

@@ -226,6 +226,22 @@ absl::Status KillUnit(PodBus& bus, const std::string& unit, int signal,
   return reply.status();
 }
 
+absl::Status SetUnitLimits(PodBus& bus, const std::string& unit,
+                           const AppLimits& limits, absl::Time deadline) {
+  constexpr uint64_t kMicrosOfMilli = 1000;  // of CPU time in each second
+  auto or_none = [](uint64_t value) { return value == 0 ? UINT64_MAX : value; };
+  ASSIGN_OR_RETURN(BusMessage call, NewManagerCall(bus, "SetUnitProperties"));
+  RETURN_IF_ERROR(
+      Checked(sd_bus_message_append(
+                  call.get(), "sba(sv)", unit.c_str(), /*runtime=*/1, 3,  //
+                  "MemoryMax", "t", or_none(limits.memory_max_bytes),     //
+                  "CPUQuotaPerSecUSec", "t",                              //
+                  or_none(limits.cpu_millis * kMicrosOfMilli),            //
+                  "CPUWeight", "t", or_none(limits.cpu_weight)),
+              "SetUnitProperties"));
+  return Annotate(bus.Call(call, deadline).status(), unit);
+}
+
 absl::StatusOr<BusMessage> NewUnitPropertiesCall(const PodBus& bus,
                                                  const std::string& unit) {
   ASSIGN_OR_RETURN(BusMessage call,

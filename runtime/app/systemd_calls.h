@@ -42,6 +42,10 @@ class JobWatch {
 absl::Status KillUnit(PodBus& bus, const std::string& unit, int signal,
                       absl::Time deadline);
 
+// Replaces a unit's limits until its manager ends; what is 0 is lifted.
+absl::Status SetUnitLimits(PodBus& bus, const std::string& unit,
+                           const AppLimits& limits, absl::Time deadline);
+
 // The call for a unit's properties, for those who send it themselves, and what
 // its reply says.
 absl::StatusOr<BusMessage> NewUnitPropertiesCall(const PodBus& bus,

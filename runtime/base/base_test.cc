@@ -41,6 +41,14 @@ TEST(UniqueFdTest, ClosesWhatItOwnsAndNothingElse) {
   EXPECT_FALSE(IsOpen(raw));
 }
 
+TEST(ReadLinkTest, TellsWhatIsWritten) {
+  testing::TempDir dir;
+  ASSERT_EQ(symlink("../none", (dir / "link").c_str()), 0);
+  EXPECT_EQ(ReadLink(dir / "link").value_or("?"), "../none");
+  EXPECT_THAT(ReadLink(dir / "none"), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(ReadLink(dir.path()), StatusIs(StatusCode::kInvalidArgument));
+}
+
 TEST(ErrnoErrorTest, TellsCallArgumentsAndErrno) {
   errno = ENOENT;
   EXPECT_THAT(

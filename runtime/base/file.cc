@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -170,6 +171,13 @@ absl::Status RemoveTree(const std::string& path) {
     return ErrnoError("rmdir(%s)", path);
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadLink(const std::string& path) {
+  char target[PATH_MAX];
+  ssize_t n = readlink(path.c_str(), target, sizeof(target));
+  if (n < 0) return ErrnoError("readlink(%s)", path);
+  return std::string(target, static_cast<size_t>(n));
 }
 
 absl::Status RemoveFile(const std::string& path) {

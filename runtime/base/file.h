@@ -39,6 +39,10 @@ absl::Status MakeDirectories(const std::string& path, mode_t mode = 0755);
 // (a mount point below is an error, FailedPrecondition). OK if absent.
 absl::Status RemoveTree(const std::string& path);
 
+// The target of a symlink, as it is written. NotFound if `path` is absent,
+// InvalidArgument if it is no symlink.
+absl::StatusOr<std::string> ReadLink(const std::string& path);
+
 // unlink(2) that is content with an absent file.
 absl::Status RemoveFile(const std::string& path);
 

@@ -1,7 +1,5 @@
 #include "runtime/boot/journal_link.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <unistd.h>
 
 #include "absl/status/statusor.h"
@@ -13,13 +11,6 @@
 
 namespace davit {
 namespace {
-
-absl::StatusOr<std::string> ReadLink(const std::string& path) {
-  char target[PATH_MAX];
-  ssize_t n = readlink(path.c_str(), target, sizeof(target));
-  if (n < 0) return ErrnoError("readlink(%s)", path);
-  return std::string(target, static_cast<size_t>(n));
-}
 
 absl::Status MakeLink(const std::string& path, const std::string& target) {
   if (symlink(target.c_str(), path.c_str()) == 0) return absl::OkStatus();

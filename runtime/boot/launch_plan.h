@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/sandbox/confinement.h"
 #include "runtime/userns/userns.h"
 
 namespace davit {
@@ -70,8 +71,9 @@ struct LaunchPlan {
   std::vector<std::string> argv;  // argv[0] is executed, in the pod
   std::vector<std::string> env;   // the whole environment, "K=V"
   uint64_t bounding_capabilities = 0;
-  uint64_t open_files_soft = 0;  // RLIMIT_NOFILE
-  std::string seccomp_program;   // LoadSeccompProgram
+  uint64_t open_files_soft = 0;    // RLIMIT_NOFILE
+  std::string seccomp_program;     // LoadSeccompProgram
+  ProcessConfinement confinement;  // its filter is one more
   std::vector<CgroupDir> cgroups;
   std::vector<FsStep> steps;
   std::vector<DeviceRule> devices;

@@ -1,10 +1,8 @@
 #include "runtime/boot/launcher.h"
 
-#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -48,9 +46,7 @@ absl::StatusOr<std::string> HostBootId() {
 
 // "Europe/Berlin" if `path` is a link into the zoneinfo directory, else "".
 std::string TimezoneOf(const std::string& path) {
-  char target[PATH_MAX];
-  ssize_t n = readlink(path.c_str(), target, sizeof(target));
-  std::string text(target, static_cast<size_t>(std::max<ssize_t>(n, 0)));
+  std::string text = ReadLink(path).value_or("");
   constexpr char kZones[] = "/zoneinfo/";
   size_t at = text.rfind(kZones);
   if (at == text.npos) return "";

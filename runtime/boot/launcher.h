@@ -19,6 +19,8 @@
 #include "runtime/base/process_id.h"
 #include "runtime/boot/pod_file.h"
 #include "runtime/cgroup/limits.h"
+#include "runtime/cgroup/statistics.h"
+#include "runtime/sandbox/confinement.h"
 #include "runtime/userns/userns.h"
 
 namespace davit {
@@ -72,6 +74,8 @@ struct BootRequest {
   // Empty: no link.
   std::string journal_dir;
   CgroupLimits limits;
+  // Beside the filter that every pod has.
+  ProcessConfinement confinement;
   // <runtime_dir>: sockets and what dies with the machine (shim.sock,
   // shim.json). <state_dir>: what must outlive a reboot (exit.json,
   // console.log). Both exist, private to this pod, mode 0700.
@@ -104,14 +108,8 @@ struct BootPhase {
   absl::Time at;
 };
 
-// Resources of the pod's cgroup as they are now; -1: this kernel or layout
-// cannot tell.
-struct PodUsage {
-  int64_t memory_bytes = -1;
-  int64_t memory_peak_bytes = -1;
-  int64_t cpu_usec = -1;
-  int64_t tasks = -1;
-};
+// Resources of the pod's cgroup as they are now.
+using PodUsage = CgroupStatistics;
 
 // A started systemd container, alive or not. Obtained from Launcher; outlived
 // by it. Thread-safe.
@@ -138,6 +136,13 @@ class PodProcess {
 
   virtual std::vector<BootPhase> phases() const = 0;
   virtual absl::StatusOr<PodUsage> Usage() const = 0;
+
+  // Replaces the limits of the whole pod; what is not in `limits` is lifted.
+  virtual absl::Status ChangeLimits(const CgroupLimits& limits) = 0;
+  // Stops all processes of the pod where they are, and lets them go on;
+  // idempotent. DeadlineExceeded, and they run, if one does not stop.
+  virtual absl::Status Freeze() = 0;
+  virtual absl::Status Thaw() = 0;
 
   // The console of PID 1 as a session, which may be one of several; its end
   // changes nothing for the pod. It gives the last 64 KiB that were printed,

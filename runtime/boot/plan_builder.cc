@@ -314,6 +314,7 @@ LaunchPlan BuildLaunchPlan(const BootRequest& request, const HostFacts& host,
   }
   plan.open_files_soft = kOpenFilesSoft;
   plan.seccomp_program = host.seccomp_program;
+  plan.confinement = request.confinement;
   plan.cgroups = cgroup.dirs();
   plan.steps = BuildSteps(request, host, guest, cgroup, boot_id);
   plan.devices = DefaultDeviceRules();

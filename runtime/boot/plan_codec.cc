@@ -122,6 +122,9 @@ std::string EncodeLaunchPlan(const LaunchPlan& plan) {
   out.set_bounding_capabilities(plan.bounding_capabilities);
   out.set_open_files_soft(plan.open_files_soft);
   out.set_seccomp_program(plan.seccomp_program);
+  out.set_profile_program(plan.confinement.seccomp_program);
+  out.set_apparmor_profile(plan.confinement.apparmor_profile);
+  out.set_selinux_context(plan.confinement.selinux_context);
   for (const CgroupDir& dir : plan.cgroups) ToProto(dir, out.add_cgroups());
   for (const FsStep& step : plan.steps) ToProto(step, out.add_steps());
   for (const DeviceRule& rule : plan.devices) ToProto(rule, out.add_devices());
@@ -153,6 +156,9 @@ absl::StatusOr<LaunchPlan> DecodeLaunchPlan(absl::string_view bytes) {
   plan.bounding_capabilities = in.bounding_capabilities();
   plan.open_files_soft = in.open_files_soft();
   plan.seccomp_program = in.seccomp_program();
+  plan.confinement.seccomp_program = in.profile_program();
+  plan.confinement.apparmor_profile = in.apparmor_profile();
+  plan.confinement.selinux_context = in.selinux_context();
   for (const auto& dir : in.cgroups()) plan.cgroups.push_back(FromProto(dir));
   for (const auto& step : in.steps()) {
     ASSIGN_OR_RETURN(FsStep decoded, FromProto(step));

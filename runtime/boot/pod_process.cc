@@ -28,6 +28,7 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 constexpr absl::Duration kStopMargin = absl::Seconds(30);
 constexpr size_t kConsoleTail = 1024;
 // A shim answers at once, unless it is busy killing its pod.
+constexpr absl::Duration kFreezeTimeout = absl::Seconds(5);
 constexpr absl::Duration kAttachTimeout = absl::Seconds(10);
 
 // The end of the console's log, for an error message of one line.
@@ -349,12 +350,20 @@ class PodProcessImpl : public PodProcess {
     if (!core_->parts().cgroup.Exists()) {
       return absl::FailedPreconditionError("pod has ended: it uses nothing");
     }
-    CgroupUsage usage = core_->parts().cgroup.Usage();
-    return PodUsage{.memory_bytes = usage.memory_bytes,
-                    .memory_peak_bytes = usage.memory_peak_bytes,
-                    .cpu_usec = usage.cpu_usec,
-                    .tasks = usage.tasks};
+    return ReadStatistics(core_->parts().cgroup);
   }
+
+  absl::Status ChangeLimits(const CgroupLimits& limits) override {
+    return core_->parts().cgroup.ChangeLimits(limits);
+  }
+
+  absl::Status Freeze() override {
+    absl::Status frozen = core_->parts().cgroup.Freeze(kFreezeTimeout);
+    if (absl::IsDeadlineExceeded(frozen)) Thaw().IgnoreError();
+    return frozen;
+  }
+
+  absl::Status Thaw() override { return core_->parts().cgroup.Thaw(); }
 
   absl::StatusOr<std::unique_ptr<ExecSession>> AttachConsole(
       bool typing) override {

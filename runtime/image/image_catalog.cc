@@ -19,6 +19,7 @@
 #include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/temporaries.h"
 #include "runtime/image/digest.h"
 
 namespace davit {
@@ -114,15 +115,13 @@ absl::Status ImageCatalog::MakeStore() {
 
 absl::Status ImageCatalog::LoadRecords() {
   std::string directory = root_ + "/images";
+  RETURN_IF_ERROR(RemoveTemporaries(directory));
   ASSIGN_OR_RETURN(std::vector<std::string> names, ListNames(directory));
   for (const std::string& name : names) {
+    if (!absl::EndsWith(name, ".json")) continue;
+    // Going on without it would delete its layers.
     std::string path = absl::StrCat(directory, "/", name);
-    if (absl::StartsWith(name, ".tmp-")) {
-      RETURN_IF_ERROR(RemoveFile(path));
-    } else if (absl::EndsWith(name, ".json")) {
-      // Going on without it would delete its layers.
-      RETURN_IF_ERROR(LoadRecord(path), path);
-    }
+    RETURN_IF_ERROR(LoadRecord(path), path);
   }
   // A crash between the two writes of a name's move left it in both.
   absl::MutexLock lock(&mutex_);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,13 +40,6 @@ std::string FormatInfo(const LayerInfo& info) {
                    {"sizeBytes", info.size_bytes},
                    {"implicitDirectories", info.implicit_directories}},
                   1);
-}
-
-// The target of a symlink; empty if there is none.
-std::string ReadLinkOrEmpty(const std::string& path) {
-  char target[PATH_MAX];
-  ssize_t n = readlink(path.c_str(), target, sizeof(target));
-  return n < 0 ? "" : std::string(target, static_cast<size_t>(n));
 }
 
 }  // namespace
@@ -149,7 +141,7 @@ absl::StatusOr<std::string> LayerStore::ShortPath(
     std::string path = absl::StrCat(root_, "/l/", hex.substr(0, length));
     if (symlink(target.c_str(), path.c_str()) == 0) return path;
     if (errno != EEXIST) return ErrnoError("symlink(%s, %s)", target, path);
-    if (ReadLinkOrEmpty(path) == target) return path;
+    if (ReadLink(path).value_or("") == target) return path;
   }
   return absl::InternalError(
       absl::StrCat("no short name is left for layer ", diff_id));
@@ -166,7 +158,7 @@ absl::StatusOr<StagedTree> LayerStore::Discard(
   std::string target = absl::StrCat("../layers/", hex, "/rootfs");
   for (size_t length = kShortNameLength; length <= hex.size(); ++length) {
     std::string link = absl::StrCat(root_, "/l/", hex.substr(0, length));
-    std::string points_to = ReadLinkOrEmpty(link);
+    std::string points_to = ReadLink(link).value_or("");
     if (points_to.empty()) break;
     if (points_to != target) continue;
     RETURN_IF_ERROR(RemoveFile(link));

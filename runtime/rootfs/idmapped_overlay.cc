@@ -19,6 +19,7 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/userns/file_owner.h"
+#include "runtime/userns/id_mapped_mount.h"
 
 namespace davit {
 namespace {
@@ -55,18 +56,7 @@ absl::Status AttachMapped(const std::string& source, const std::string& name,
   UniqueFd tree(
       open_tree(AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
   if (!tree) return ErrnoError("open_tree(%s, OPEN_TREE_CLONE)", source);
-  mount_attr change = {.attr_set = MOUNT_ATTR_IDMAP,
-                       .attr_clr = 0,
-                       .propagation = 0,
-                       .userns_fd = static_cast<__u64>(userns)};
-  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH, &change, sizeof(change)) <
-      0) {
-    absl::Status status =
-        ErrnoError("mount_setattr(%s, MOUNT_ATTR_IDMAP)", source);
-    if (errno != EINVAL && errno != EPERM) return status;
-    return absl::FailedPreconditionError(absl::StrCat(
-        status.message(), ": its file system cannot map ids on this kernel"));
-  }
+  RETURN_IF_ERROR(MapMountIds(tree.get(), userns, /*recursive=*/false), source);
   if (mkdir(name.c_str(), 0755) < 0) return ErrnoError("mkdir(%s)", name);
   if (move_mount(tree.get(), "", AT_FDCWD, name.c_str(),
                  MOVE_MOUNT_F_EMPTY_PATH) < 0) {

@@ -96,6 +96,12 @@ absl::StatusOr<UniqueFd> CreateNetnsOwnedBy(int userns) {
   return child.Open("net");
 }
 
+absl::StatusOr<UniqueFd> CreateMountNsOwnedBy(int userns) {
+  ASSIGN_OR_RETURN(Placeholder child, Placeholder::Start(CLONE_NEWNS, userns),
+                   "create mount namespace");
+  return child.Open("mnt");
+}
+
 absl::Status PinNamespace(int fd, const std::string& path) {
   UniqueFd file(
       open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400));

@@ -23,6 +23,10 @@ absl::StatusOr<UniqueFd> CreateUserNamespace(uint32_t base);
 // configure it, bind low ports in it and write to /proc/sys/net. "lo" is down.
 absl::StatusOr<UniqueFd> CreateNetnsOwnedBy(int userns);
 
+// A mount namespace that `userns` owns: a copy of the calling thread's, whose
+// mounts the kernel has locked for it (mount_namespaces(7)).
+absl::StatusOr<UniqueFd> CreateMountNsOwnedBy(int userns);
+
 // Keeps the namespace `fd` by a bind mount on the file `path`, which is made.
 absl::Status PinNamespace(int fd, const std::string& path);
 

@@ -321,5 +321,83 @@ TEST_F(RuntimeTest, ResourcesThatCannotBeAreRefusedByTheirField) {
   EXPECT_THAT(result.err, HasSubstr("spec.resources.limits[\"memory\"]: "));
 }
 
+// --- mount ---
+
+TEST_F(RuntimeTest, VolumesComeAndGoInARunningPod) {
+  std::string source = node().path("volume");
+  for (const char* users : {"--host-users", "--no-host-users"}) {
+    Sh(absl::StrCat("rm -rf ", source, "; mkdir -p ", source, "; echo hello >",
+                    source, "/greeting"));
+    node().MustCtl(
+        {"run", "p", "--image", kBusybox, users, "--", "sleep", "1000"});
+    node().MustCtl(
+        {"mount", "p", "-c", "p", "--source", source, "--target", "/data/in"});
+    // The app was running already.
+    EXPECT_EQ(node().MustCtl({"exec", "p", "--", "sh", "-c",
+                              "cat /data/in/greeting; echo x >/data/in/made; "
+                              "stat -c %u /data/in/greeting"}),
+              "hello\n0\n");
+    EXPECT_EQ(Sh(absl::StrCat("stat -c %u ", source, "/made")).out, "0\n");
+    EXPECT_THAT(
+        node().MustCtl({"describe", "pod", "p"}),
+        ::testing::ContainsRegex(absl::StrCat(source, " +/data/in +p +rw")));
+    ShellResult again = node().Ctl(
+        {"mount", "p", "-c", "p", "--source", source, "--target", "/data/in"});
+    EXPECT_THAT(again.err, HasSubstr("is mounted at /data/in already"));
+    node().EndAgent(SIGKILL);
+    node().StartAgent();
+    node().MustCtl({"umount", "p", "-c", "p", "--target", "/data/in"});
+    EXPECT_EQ(node().MustCtl({"exec", "p", "--", "ls", "/data/in"}), "");
+    EXPECT_FALSE(Status("p").contains("mounts"));
+    // Read-only, a file, in the pod's own root.
+    node().MustCtl({"mount", "p", "--source", source + "/greeting", "--target",
+                    "/srv/g", "--read-only"});
+    ShellResult write = node().Ctl(
+        {"shell", "p", "--", "sh", "-c", "cat /srv/g; echo no >/srv/g"});
+    EXPECT_EQ(write.out, "hello\n");
+    EXPECT_NE(write.code, 0);
+    EXPECT_THAT(write.err, HasSubstr("Read-only file system"));
+    node().MustCtl({"delete", "pod", "p", "--grace-period=1"});
+    EXPECT_EQ(Sh(absl::StrCat("cat ", source, "/greeting")).out, "hello\n");
+  }
+  Sh("rm -rf " + source);
+}
+
+TEST_F(RuntimeTest, NoLinkOfAPodLeadsAVolumeOut) {
+  node().MustCtl({"run", "p", "--image", kBusybox, "--", "sleep", "1000"});
+  std::string outside = node().path("outside");
+  std::string source = node().path("volume");
+  Sh(absl::StrCat("mkdir -p ", outside, " ", source, "; echo v >", source,
+                  "/v"));
+  node().MustCtl({"shell", "p", "--", "sh", "-c",
+                  absl::StrCat("ln -s / /srv/up; ln -s ../../../../../../../.. "
+                               "/srv/back; ln -s /tmp /srv/last; ln -s "
+                               "/proc/1/root /srv/magic")});
+  for (const char* way : {"/srv/up", "/srv/back"}) {
+    node().MustCtl({"mount", "p", "--source", source, "--target",
+                    absl::StrCat(way, outside)});
+    EXPECT_EQ(Sh(absl::StrCat("ls ", outside)).out, "");
+    EXPECT_EQ(node().MustCtl({"shell", "p", "--", "ls", outside}), "v\n");
+    node().MustCtl({"umount", "p", "--target", absl::StrCat(way, outside)});
+    EXPECT_EQ(node().MustCtl({"shell", "p", "--", "ls", outside}), "");
+  }
+  EXPECT_THAT(
+      node()
+          .Ctl({"mount", "p", "--source", source, "--target", "/srv/last"})
+          .err,
+      HasSubstr("target is a symbolic link"));
+  EXPECT_NE(
+      node()
+          .Ctl({"mount", "p", "--source", source, "--target", "/srv/magic/x"})
+          .code,
+      0);
+  EXPECT_THAT(node()
+                  .Ctl({"mount", "p", "--source", source + "/none", "--target",
+                        "/srv/x"})
+                  .err,
+              HasSubstr("NotFound"));
+  Sh(absl::StrCat("rm -rf ", outside, " ", source));
+}
+
 }  // namespace
 }  // namespace davit::testing

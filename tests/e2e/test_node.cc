@@ -160,6 +160,8 @@ std::vector<std::string> TestNode::AgentArguments() const {
           dir_ / "libexec",
           "--cni-conf-dir",
           conf_dir(),
+          "--seccomp-dir",
+          seccomp_dir(),
           "--cni-bin-dir",
           bin_dir(),
           "--cni-bin-dir",

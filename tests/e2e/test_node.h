@@ -67,6 +67,7 @@ class TestNode {
   std::string root() const { return dir_ / "root"; }
   std::string state() const { return state_dir_ / "state"; }
   std::string conf_dir() const { return dir_ / "net.d"; }
+  std::string seccomp_dir() const { return dir_ / "seccomp"; }
   std::string lease_dir() const { return dir_ / "leases"; }
   std::string bin_dir() const { return dir_ / "cni-bin"; }
   std::string agent_log() const { return dir_ / "davitd.log"; }

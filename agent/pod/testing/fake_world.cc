@@ -94,6 +94,20 @@ std::set<std::string> JournaledUserns::pins() const {
   return pins_;
 }
 
+absl::Status JournaledMounts::Mount(
+    const ProcessIdentity&, const PodUserns&, const LiveMount& mount,
+    const std::function<absl::Status(uint64_t mount_id)>& record) {
+  RETURN_IF_ERROR(record(++last_id_));
+  return journal_->Enter(
+      "mount", absl::StrCat(mount.source, " ", mount.root, " ", mount.target));
+}
+
+absl::Status JournaledMounts::Unmount(const ProcessIdentity&, const LiveMount&,
+                                      uint64_t mount_id, bool force) {
+  return journal_->Enter("umount",
+                         absl::StrCat(mount_id, force ? " by force" : ""));
+}
+
 FakeWorld::FakeWorld() {
   images.Add("localhost/davit/stage1", {}, /*bootable=*/true, {"/l/stage1"});
   ImageConfig web;
@@ -126,7 +140,7 @@ PodManager& FakeWorld::Restart(bool kill) {
   manager_.reset();
   journal.Revive();
   PodManagerDeps deps{&store,    &images, &rootfs, &network,
-                      &launcher, &apps,   &userns};
+                      &launcher, &apps,   &userns, &mounts};
   deps.node_address = [this] { return node_address; };
   deps.logs_complete = [this](const PodRef&, const std::string&) {
     return logs_complete.load();

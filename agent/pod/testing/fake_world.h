@@ -66,6 +66,24 @@ class JournaledUserns : public UsernsOps {
   uint32_t last_base_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
+// Live mounts with a journal: "mount SOURCE ROOT TARGET", "umount ID" with
+// " by force"; the n-th
+// has id n.
+class JournaledMounts : public MountOps {
+ public:
+  explicit JournaledMounts(Journal* journal) : journal_(journal) {}
+  absl::Status Mount(
+      const ProcessIdentity& init, const PodUserns& userns,
+      const LiveMount& mount,
+      const std::function<absl::Status(uint64_t mount_id)>& record) override;
+  absl::Status Unmount(const ProcessIdentity& init, const LiveMount& mount,
+                       uint64_t mount_id, bool force) override;
+
+ private:
+  Journal* const journal_;
+  std::atomic<uint64_t> last_id_ = 0;
+};
+
 // A node for pod managers: its disk, its kernel, its images. Managers come and
 // go; the world stays. Images: the stage1, "web" (entrypoint "serve"), and
 // "plain", which cannot boot.
@@ -98,6 +116,7 @@ class FakeWorld {
   ScriptedLauncher launcher{&journal};
   ScriptedApps apps{&journal};
   JournaledUserns userns{&journal};
+  JournaledMounts mounts{&journal};
   PodManagerOptions options;
   // What the manager's other dependencies answer, and were asked.
   std::string node_address, last_dial;

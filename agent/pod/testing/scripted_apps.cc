@@ -52,6 +52,13 @@ absl::Status ScriptedApps::Stop(const PodRef& pod, const std::string& app,
   return journal_->Leave("stop_app");
 }
 
+absl::Status ScriptedApps::ChangeLimits(const PodRef&, const std::string& app,
+                                        const AppLimits& limits) {
+  return journal_->Enter("app_limits",
+                         absl::StrCat(app, " memory ", limits.memory_max_bytes,
+                                      " cpu ", limits.cpu_millis));
+}
+
 absl::StatusOr<AppStatus> ScriptedApps::GetStatus(const PodRef& pod,
                                                   const std::string& app) {
   absl::MutexLock lock(&mutex_);

@@ -90,6 +90,18 @@ class ScriptedProcess : public PodProcess {
     return PodUsage{.memory_bytes = 4096, .tasks = 3};
   }
 
+  absl::Status ChangeLimits(const CgroupLimits& limits) override {
+    return launcher_->journal_->Enter(
+        "change_limits", absl::StrCat("memory ", limits.memory_max_bytes,
+                                      " cpu ", limits.cpu_millis));
+  }
+  absl::Status Freeze() override {
+    return launcher_->journal_->Enter("freeze", "");
+  }
+  absl::Status Thaw() override {
+    return launcher_->journal_->Enter("thaw", "");
+  }
+
  private:
   bool AliveLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(launcher_->mutex_) {
     auto it = launcher_->machines_.find(id_);

@@ -235,6 +235,52 @@ absl::StatusOr<std::unique_ptr<ExecSession>> FakePodManager::Attach(
   return Exec(pod, request);
 }
 
+absl::StatusOr<Pod> FakePodManager::ChangeResources(
+    const std::string& pod, const std::string&,
+    const ResourceRequirements& change) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(TakeFailure());
+  ASSIGN_OR_RETURN(Pod * found, Find(pod));
+  found->spec.resources = change;
+  return *found;
+}
+
+absl::StatusOr<Pod> FakePodManager::Pause(const std::string& pod) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(TakeFailure());
+  ASSIGN_OR_RETURN(Pod * found, Find(pod));
+  found->status.paused = true;
+  return *found;
+}
+
+absl::StatusOr<Pod> FakePodManager::Unpause(const std::string& pod) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(TakeFailure());
+  ASSIGN_OR_RETURN(Pod * found, Find(pod));
+  found->status.paused = false;
+  return *found;
+}
+
+absl::StatusOr<Pod> FakePodManager::Mount(const std::string& pod,
+                                          const PodMount& volume) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(TakeFailure());
+  ASSIGN_OR_RETURN(Pod * found, Find(pod));
+  found->status.mounts.push_back(volume);
+  return *found;
+}
+
+absl::StatusOr<Pod> FakePodManager::Unmount(const std::string& pod,
+                                            const UnmountRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(TakeFailure());
+  ASSIGN_OR_RETURN(Pod * found, Find(pod));
+  std::erase_if(found->status.mounts, [&](const PodMount& volume) {
+    return volume.app == request.app && volume.target == request.target;
+  });
+  return *found;
+}
+
 absl::StatusOr<std::vector<NetworkCheck>> FakePodManager::CheckNetworks(
     const std::string& pod) {
   absl::MutexLock lock(&mutex_);

@@ -66,6 +66,16 @@ class FakePodManager : public PodManager {
   // What SetExec gave, for "console" and with stdin_open as `typing`.
   absl::StatusOr<std::unique_ptr<ExecSession>> Attach(const std::string& pod,
                                                       bool typing) override;
+  // Over what the spec says, unchecked.
+  absl::StatusOr<Pod> ChangeResources(
+      const std::string& pod, const std::string& app,
+      const ResourceRequirements& change) override;
+  absl::StatusOr<Pod> Pause(const std::string& pod) override;
+  absl::StatusOr<Pod> Unpause(const std::string& pod) override;
+  absl::StatusOr<Pod> Mount(const std::string& pod,
+                            const PodMount& volume) override;
+  absl::StatusOr<Pod> Unmount(const std::string& pod,
+                              const UnmountRequest& request) override;
   absl::StatusOr<std::vector<NetworkCheck>> CheckNetworks(
       const std::string& pod) override;
   absl::StatusOr<UniqueFd> Dial(const std::string& pod, uint16_t port) override;

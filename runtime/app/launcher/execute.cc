@@ -21,9 +21,16 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   return pointers;
 }
 
-absl::Status ExecuteFile(const std::string& path,
-                         const std::vector<std::string>& argv,
-                         const std::vector<std::string>& env) {
+}  // namespace
+
+absl::Status Execute(const std::vector<std::string>& argv,
+                     const std::vector<std::string>& env) {
+  return ExecuteAs(argv[0], argv, env);
+}
+
+absl::Status ExecuteAs(const std::string& path,
+                       const std::vector<std::string>& argv,
+                       const std::vector<std::string>& env) {
   execve(path.c_str(), Pointers(argv).data(), Pointers(env).data());
   int error = errno;
   switch (error) {
@@ -41,19 +48,6 @@ absl::Status ExecuteFile(const std::string& path,
   }
 }
 
-}  // namespace
-
-absl::Status Execute(const std::vector<std::string>& argv,
-                     const std::vector<std::string>& env) {
-  return ExecuteFile(argv[0], argv, env);
-}
-
-absl::Status ExecuteAs(const std::string& path,
-                       const std::vector<std::string>& argv,
-                       const std::vector<std::string>& env) {
-  return ExecuteFile(path, argv, env);
-}
-
 absl::Status ExecuteInPath(const std::vector<std::string>& argv,
                            const std::vector<std::string>& env) {
   const std::string& name = argv[0];
@@ -65,7 +59,7 @@ absl::Status ExecuteInPath(const std::vector<std::string>& argv,
       // An empty element is the working directory, as in every shell.
       std::string file = directory.empty() ? absl::StrCat("./", name)
                                            : absl::StrCat(directory, "/", name);
-      absl::Status status = ExecuteFile(file, argv, env);
+      absl::Status status = ExecuteAs(file, argv, env);
       if (absl::IsNotFound(status)) continue;
       if (!absl::IsPermissionDenied(status)) return status;
       denied = status;

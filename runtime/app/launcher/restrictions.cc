@@ -15,7 +15,9 @@
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/sandbox/capabilities.h"
+#include "runtime/sandbox/confinement.h"
 #include "runtime/sandbox/seccomp.h"
+#include "runtime/sandbox/seccomp_program.h"
 
 namespace davit {
 namespace {
@@ -32,7 +34,10 @@ absl::StatusOr<uint64_t> AppCapabilities(const AppSpec& app) {
 }
 
 absl::Status LoadFilter(const AppSpec& app, uint64_t capabilities) {
-  if (app.privileged) return absl::OkStatus();
+  if (app.privileged || app.confinement.no_filter) return absl::OkStatus();
+  if (!app.confinement.seccomp_program.empty()) {
+    return LoadSeccompProgram(app.confinement.seccomp_program);
+  }
   ASSIGN_OR_RETURN(SeccompFilter filter,
                    SeccompFilter::Create(AppSeccompProfile(capabilities)));
   return filter.Load();
@@ -82,10 +87,13 @@ absl::Status ResetProcess() {
 
 absl::Status ApplyRestrictions(const AppSpec& app) {
   ASSIGN_OR_RETURN(uint64_t capabilities, AppCapabilities(app), "capabilities");
+  if (!app.privileged) RETURN_IF_ERROR(LabelNextExec(app.confinement));
   RETURN_IF_ERROR(LimitCapabilities(capabilities));
   // Loading a filter without no_new_privs takes the SYS_ADMIN that the next
-  // steps give up, so the filter must let those pass (it does).
-  RETURN_IF_ERROR(LoadFilter(app, capabilities), "seccomp filter");
+  // steps give up, so the filter must let those pass: ours does. A profile may
+  // not, and with no_new_privs it is loaded after them.
+  bool late = app.no_new_privileges && !app.confinement.seccomp_program.empty();
+  if (!late) RETURN_IF_ERROR(LoadFilter(app, capabilities), "seccomp filter");
   RETURN_IF_ERROR(BecomeUser(app));
   // A change to another uid has emptied the sets already (capabilities(7)).
   if (app.uid == 0) {
@@ -94,6 +102,7 @@ absl::Status ApplyRestrictions(const AppSpec& app) {
   if (app.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
     return ErrnoError("prctl(PR_SET_NO_NEW_PRIVS)");
   }
+  if (late) RETURN_IF_ERROR(LoadFilter(app, capabilities), "seccomp filter");
   return absl::OkStatus();
 }
 

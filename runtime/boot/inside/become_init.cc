@@ -20,6 +20,7 @@
 #include "runtime/base/unique_fd.h"
 #include "runtime/cgroup/pod_cgroup.h"
 #include "runtime/sandbox/capabilities.h"
+#include "runtime/sandbox/confinement.h"
 #include "runtime/sandbox/seccomp_program.h"
 
 namespace davit {
@@ -99,9 +100,13 @@ absl::Status Execute(const LaunchPlan& plan) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  RETURN_IF_ERROR(LabelNextExec(plan.confinement));
   RETURN_IF_ERROR(LimitCapabilities(plan.bounding_capabilities));
-  // Last: what it denies is denied to us as well.
+  // Last: what they deny is denied to us as well.
   RETURN_IF_ERROR(LoadSeccompProgram(plan.seccomp_program));
+  if (!plan.confinement.seccomp_program.empty()) {
+    RETURN_IF_ERROR(LoadSeccompProgram(plan.confinement.seccomp_program));
+  }
   execve(argv[0], argv.data(), env.data());
   return ErrnoError("execve(%s)", argv[0]);
 }

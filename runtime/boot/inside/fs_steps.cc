@@ -16,6 +16,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/boot/inside/mount_api.h"
+#include "runtime/userns/id_mapped_mount.h"
 
 namespace davit {
 namespace {

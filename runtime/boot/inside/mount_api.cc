@@ -89,20 +89,13 @@ absl::Status SetMountAttributes(int mount, uint64_t attributes,
   return absl::OkStatus();
 }
 
-absl::Status MapMountIds(int mount, int userns, bool recursive) {
-  mount_attr change = {.attr_set = MOUNT_ATTR_IDMAP,
-                       .attr_clr = 0,
-                       .propagation = 0,
-                       .userns_fd = static_cast<__u64>(userns)};
-  unsigned flags = AT_EMPTY_PATH | (recursive ? kRecursive : 0);
-  if (mount_setattr(mount, "", flags, &change, sizeof(change)) == 0) {
-    return absl::OkStatus();
+absl::Status MakeMountPrivate(int mount) {
+  mount_attr change = {.attr_set = 0, .attr_clr = 0, .propagation = MS_PRIVATE};
+  if (mount_setattr(mount, "", AT_EMPTY_PATH | kRecursive, &change,
+                    sizeof(change)) < 0) {
+    return ErrnoError("mount_setattr(MS_PRIVATE)");
   }
-  absl::Status status = ErrnoError("mount_setattr(MOUNT_ATTR_IDMAP)");
-  // EPERM: it is mapped already.
-  if (errno != EINVAL && errno != EPERM) return status;
-  return absl::FailedPreconditionError(absl::StrCat(
-      status.message(), ": its file system cannot map ids on this kernel"));
+  return absl::OkStatus();
 }
 
 absl::Status AttachMount(int mount, int target) {

@@ -30,9 +30,9 @@ absl::StatusOr<UniqueFd> CloneMount(int at, const std::string& path,
 // Sets attributes of a mount; clears none.
 absl::Status SetMountAttributes(int mount, uint64_t attributes, bool recursive);
 
-// Maps the ids of a mount that is attached nowhere by a user namespace.
-// FailedPrecondition if its file system cannot do that.
-absl::Status MapMountIds(int mount, int userns, bool recursive);
+// Cuts a mount and what is below it off from the copies that it is one of: what
+// is mounted in one is not seen in the others.
+absl::Status MakeMountPrivate(int mount);
 
 // Attaches `mount` at the directory or file `target` (an O_PATH descriptor).
 absl::Status AttachMount(int mount, int target);
