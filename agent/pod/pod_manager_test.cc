@@ -79,8 +79,9 @@ TEST_F(PodManagerTest, IntentsAreOnDiskBeforeTheirDeeds) {
     });
   }
   ASSERT_THAT(manager().Run(FakeWorld::Spec("web")), IsOk());
-  EXPECT_THAT(seen, ElementsAre("overlay: overlay", "netns: overlay netns",
-                                "attach: overlay netns network",
+  EXPECT_THAT(seen, ElementsAre("overlay: overlay netns network boot",
+                                "netns: overlay netns network boot",
+                                "attach: overlay netns network boot",
                                 "boot: overlay netns network boot"));
 }
 
