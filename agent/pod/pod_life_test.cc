@@ -357,8 +357,8 @@ TEST_F(PodLifeTest, StopDuringAPluginWaitsForItAndUndoes) {
   EXPECT_THAT(started, StatusIs(absl::StatusCode::kAborted));
   EXPECT_THAT(stopped, IsOk());
   EXPECT_THAT(world_.journal.lines(),
-              ElementsAre("overlay", "overlay_app", "netns", "attach", "detach",
-                          "rm_netns", "unmount"));
+              ElementsAre("overlay", "overlay_app", "netns", "attach",
+                          "destroy", "detach", "rm_netns", "unmount"));
 }
 
 TEST_F(PodLifeTest, RemoveDuringRunRemoves) {
