@@ -69,7 +69,6 @@ TEST(StartOrderTest, IsTheOneOfTheDesign) {
       {"network namespace", {"unshare(CLONE_NEWNET)"}},
       {"its pin", {"mount(\"/proc/", "/ns/net\"", "/cni-", "MS_BIND"}},
       {"CNI plugin", {"execve(", "/ptp\""}},
-      {"shim", {"execve(", "davit-shim"}},
       {"namespaces", {"CLONE_NEWNS", "CLONE_NEWPID"}},
       {"new root", {"pivot_root("}},
       {"systemd", {"execve(", "init\""}},
@@ -84,6 +83,10 @@ TEST(StartOrderTest, IsTheOneOfTheDesign) {
                         << (at > 0 ? lines[static_cast<size_t>(at) - 1] : "");
     at = found + 1;
   }
+  // Beside root and network, but before it clones PID 1.
+  const int shim = Find(lines, 0, {"execve(", "davit-shim"});
+  EXPECT_GE(shim, 0);
+  EXPECT_LT(shim, Find(lines, 0, {"CLONE_NEWNS", "CLONE_NEWPID"}));
 }
 
 }  // namespace
