@@ -21,11 +21,18 @@ ResourceRequirements* Find(PodSpec& spec, const std::string& app) {
   return nullptr;
 }
 
-absl::Status RecordSpec(LivePod& pod, const PodSpec& spec) {
-  RETURN_IF_ERROR(pod.RecordQuietly([&](Pod& value) { value.spec = spec; }),
-                  "write record");
+absl::Status Record(LivePod& pod, const LivePod::Change& change) {
+  RETURN_IF_ERROR(pod.RecordQuietly(change), "write record");
   pod.Update([](Pod&) {});  // watchers hear of it
   return absl::OkStatus();
+}
+
+absl::Status RecordSpec(LivePod& pod, const PodSpec& spec) {
+  return Record(pod, [&](Pod& value) { value.spec = spec; });
+}
+
+absl::Status RecordPaused(LivePod& pod, bool paused) {
+  return Record(pod, [&](Pod& value) { value.status.paused = paused; });
 }
 
 absl::Status Apply(PodContext& context, LivePod& pod, const PodSpec& spec,
@@ -92,16 +99,9 @@ absl::Status ChangeResources(PodContext& context, LivePod& pod,
 absl::Status PausePod(LivePod& pod) {
   std::shared_ptr<PodProcess> process = pod.process();
   if (pod.Get().status.paused) return absl::OkStatus();
-  auto set = [&pod](bool paused) -> absl::Status {
-    RETURN_IF_ERROR(
-        pod.RecordQuietly([&](Pod& value) { value.status.paused = paused; }),
-        "write record");
-    pod.Update([](Pod&) {});  // watchers hear of it
-    return absl::OkStatus();
-  };
   Rollback rollback;
-  rollback.Add("restore record", [&] { return set(false); });
-  RETURN_IF_ERROR(set(true));
+  rollback.Add("restore record", [&] { return RecordPaused(pod, false); });
+  RETURN_IF_ERROR(RecordPaused(pod, true));
   rollback.Add("thaw", [&] { return process->Thaw(); });
   RETURN_IF_ERROR(process->Freeze(), "freeze");
   rollback.Commit();
@@ -112,10 +112,7 @@ absl::Status UnpausePod(PodContext& context,
                         const std::shared_ptr<LivePod>& pod) {
   if (!pod->Get().status.paused) return absl::OkStatus();
   RETURN_IF_ERROR(pod->process()->Thaw(), "thaw");
-  RETURN_IF_ERROR(
-      pod->RecordQuietly([](Pod& value) { value.status.paused = false; }),
-      "write record");
-  pod->Update([](Pod&) {});  // watchers hear of it
+  RETURN_IF_ERROR(RecordPaused(*pod, false));
   // An agent that found the pod paused has not asked it for its apps.
   context.deps.apps->Unwatch(pod->id());
   return Annotate(WatchAppsAgain(context, pod), "watch apps");

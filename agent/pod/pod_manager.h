@@ -57,17 +57,17 @@ struct NetworkCheck {
   absl::Status outcome;
 };
 
+struct UnmountRequest {
+  std::string app, target;  // as in PodMount
+  bool force = false;       // also while it is in use
+};
+
 // Owns all pods of the node: names, records, states, the order of steps.
 // Thread-safe. Operations on one pod are serialised; on different pods they run
 // in parallel, and nothing global is held while a plugin or a boot runs.
 // Effects, idempotency and codes of the calls are those promised in
 // proto/davit/v1/pod_service.proto. `pod` arguments are a name, an id, or an
 // unambiguous prefix (≥ 4 characters) of an id.
-struct UnmountRequest {
-  std::string app, target;  // as in PodMount
-  bool force = false;       // also while it is in use
-};
-
 class PodManager {
  public:
   virtual ~PodManager() = default;

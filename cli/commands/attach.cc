@@ -8,10 +8,10 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "cli/command.h"
 #include "cli/detach_keys.h"
 #include "cli/input_pump.h"
+#include "cli/pod_names.h"
 #include "cli/terminal.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
@@ -39,7 +39,7 @@ void PumpConsole(AttachStream* stream) {
 
 absl::StatusOr<int> Attach(Context& context, const AttachFlags& flags) {
   ASSIGN_OR_RETURN(DetachKeys keys, DetachKeys::Parse(flags.detach_keys));
-  std::string pod(absl::StripPrefix(flags.pod, "pod/"));
+  std::string pod = PodName(flags.pod);
   bool tty = !flags.no_stdin && isatty(STDIN_FILENO);
   ASSIGN_OR_RETURN(UniqueFd resizes, WindowChanges());
   grpc::ClientContext rpc;

@@ -10,9 +10,9 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "cli/command.h"
 #include "cli/input_pump.h"
+#include "cli/pod_names.h"
 #include "cli/terminal.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
@@ -84,10 +84,6 @@ absl::StatusOr<int> RunCommand(Context& context,
   return PumpOutput(context.client(), stream.get(), [&pump] { pump.reset(); });
 }
 
-std::string PodOf(absl::string_view name) {
-  return std::string(absl::StripPrefix(name, "pod/"));
-}
-
 absl::StatusOr<int> Exec(Context& context, const ExecFlags& flags) {
   bool tty = flags.tty && isatty(STDIN_FILENO);
   if (flags.tty && !tty) {
@@ -95,7 +91,7 @@ absl::StatusOr<int> Exec(Context& context, const ExecFlags& flags) {
                    "kind of file\n";
   }
   v1::ExecRequest::Start start;
-  start.set_pod(PodOf(flags.pod));
+  start.set_pod(PodName(flags.pod));
   start.set_app(flags.app);
   start.mutable_command()->Add(flags.command.begin(), flags.command.end());
   start.set_tty(tty);
@@ -115,7 +111,7 @@ absl::StatusOr<int> Shell(Context& context, const ShellFlags& flags) {
     pod.remove_prefix(at + 1);
   }
   start.mutable_shell();
-  start.set_pod(PodOf(pod));
+  start.set_pod(PodName(pod));
   start.mutable_command()->Add(flags.command.begin(), flags.command.end());
   // Both: with a terminal the outputs are one.
   start.set_tty(!flags.no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));

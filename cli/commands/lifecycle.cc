@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "cli/command.h"
 #include "cli/manifest.h"
+#include "cli/pod_names.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 
@@ -26,17 +27,6 @@ struct LifecycleFlags {
   int64_t grace = -1;
   bool all = false, now = false, force = false, ignore_not_found = false;
 };
-
-// "pod a b", "pods a", "pod/a", "a": all mean pods.
-std::vector<std::string> PodNames(const std::vector<std::string>& words) {
-  std::vector<std::string> names;
-  bool typed = !words.empty() &&
-               (words[0] == "pod" || words[0] == "pods" || words[0] == "po");
-  for (size_t i = typed ? 1 : 0; i < words.size(); ++i) {
-    names.emplace_back(absl::StripPrefix(words[i], "pod/"));
-  }
-  return names;
-}
 
 // All pods with these labels, "KEY=VALUE,…"; all if it is empty.
 absl::StatusOr<std::vector<std::string>> AllPods(Context& context,

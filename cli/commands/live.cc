@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/pod_names.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit::cli {
@@ -21,21 +21,6 @@ namespace {
 
 // How long "top" looks at the pods' CPU time.
 constexpr absl::Duration kSample = absl::Seconds(1);
-
-std::string PodOf(const std::string& word) {
-  return std::string(absl::StripPrefix(word, "pod/"));
-}
-
-// "pod a b", "pods a", "a": all mean pods.
-std::vector<std::string> PodsOf(const std::vector<std::string>& words) {
-  std::vector<std::string> pods;
-  for (const std::string& word : words) {
-    bool kind = word == "pod" || word == "pods" || word == "po";
-    if (kind && &word == &words.front()) continue;
-    pods.push_back(PodOf(word));
-  }
-  return pods;
-}
 
 // --- set resources ---
 
@@ -61,7 +46,7 @@ absl::Status ReadQuantities(
 
 absl::StatusOr<int> SetResources(Context& context, const SetFlags& flags) {
   v1::UpdatePodResourcesRequest request;
-  request.set_pod(PodOf(flags.pod));
+  request.set_pod(PodName(flags.pod));
   request.set_app(flags.app);
   RETURN_IF_ERROR(ReadQuantities(
       "limits", flags.limits, *request.mutable_resources()->mutable_limits()));
@@ -84,7 +69,7 @@ absl::StatusOr<int> SetResources(Context& context, const SetFlags& flags) {
 
 absl::StatusOr<int> Pause(Context& context,
                           const std::vector<std::string>& words, bool pause) {
-  for (const std::string& pod : PodsOf(words)) {
+  for (const std::string& pod : PodNames(words)) {
     grpc::ClientContext rpc;
     if (pause) {
       v1::PausePodRequest request;
@@ -179,7 +164,7 @@ std::vector<std::string> Row(const std::string& name, const Sample& before,
 
 absl::StatusOr<int> Top(Context& context,
                         const std::vector<std::string>& words) {
-  std::vector<std::string> names = PodsOf(words);
+  std::vector<std::string> names = PodNames(words);
   if (names.empty()) {
     ASSIGN_OR_RETURN(names, RunningPods(context));
   }

@@ -4,10 +4,10 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/pod_names.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit::cli {
@@ -21,7 +21,7 @@ struct LogsFlags {
 
 absl::StatusOr<v1::GetLogsRequest> BuildRequest(const LogsFlags& flags) {
   v1::GetLogsRequest request;
-  request.set_pod(std::string(absl::StripPrefix(flags.pod, "pod/")));
+  request.set_pod(PodName(flags.pod));
   request.set_app(flags.app.empty() ? flags.app_argument : flags.app);
   request.set_follow(flags.follow);
   request.set_tail_lines(flags.tail);

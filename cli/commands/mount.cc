@@ -7,8 +7,8 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "cli/command.h"
+#include "cli/pod_names.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit::cli {
@@ -19,13 +19,9 @@ struct MountFlags {
   bool read_only = false, force = false;
 };
 
-std::string PodOf(const MountFlags& flags) {
-  return std::string(absl::StripPrefix(flags.pod, "pod/"));
-}
-
 absl::StatusOr<int> Mount(Context& context, const MountFlags& flags) {
   v1::MountVolumeRequest request;
-  request.set_pod(PodOf(flags));
+  request.set_pod(PodName(flags.pod));
   request.set_app(flags.app);
   // The agent has another working directory.
   std::error_code error;
@@ -43,7 +39,7 @@ absl::StatusOr<int> Mount(Context& context, const MountFlags& flags) {
 
 absl::StatusOr<int> Unmount(Context& context, const MountFlags& flags) {
   v1::UnmountVolumeRequest request;
-  request.set_pod(PodOf(flags));
+  request.set_pod(PodName(flags.pod));
   request.set_app(flags.app);
   request.set_target(flags.target);
   request.set_force(flags.force);

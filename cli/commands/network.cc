@@ -3,9 +3,9 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/pod_names.h"
 #include "runtime/base/status_macros.h"
 
 namespace davit::cli {
@@ -14,7 +14,7 @@ namespace {
 // Exit code 1 if a check found something.
 absl::StatusOr<int> CheckPod(Context& context, const std::string& pod) {
   v1::CheckPodRequest request;
-  request.set_pod(std::string(absl::StripPrefix(pod, "pod/")));
+  request.set_pod(PodName(pod));
   v1::CheckPodResponse response;
   grpc::ClientContext rpc;
   RETURN_IF_ERROR(context.client().ToStatus(

@@ -10,9 +10,9 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "cli/command.h"
 #include "cli/net_flags.h"
+#include "cli/pod_names.h"
 #include "cli/port_forwarder.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/status_macros.h"
@@ -56,7 +56,7 @@ absl::Status CheckRuns(Context& context, const std::string& pod) {
 
 absl::StatusOr<int> PortForward(Context& context,
                                 const PortForwardFlags& flags) {
-  std::string pod(absl::StripPrefix(flags.pod, "pod/"));
+  std::string pod = PodName(flags.pod);
   std::vector<ForwardedPort> ports;
   for (const std::string& text : flags.ports) {
     ASSIGN_OR_RETURN(ForwardedPort port, ParseForwardedPort(text));

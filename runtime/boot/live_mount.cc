@@ -18,6 +18,7 @@
 #include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/unescape_octal.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/boot/inside/mount_api.h"
 #include "runtime/rootfs/openat2.h"
@@ -209,21 +210,6 @@ absl::StatusOr<UniqueFd> CopySource(const PodUserns& userns,
   return LockFlags(tree, fd.get());
 }
 
-// Undoes the escapes of mountinfo, "\\040" for a space (proc(5)).
-std::string Unescape(absl::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\' || i + 3 >= text.size()) {
-      out += text[i];
-      continue;
-    }
-    out += static_cast<char>((text[i + 1] - '0') * 64 +
-                             (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-    i += 3;
-  }
-  return out;
-}
-
 // Where the pod has the mount now, whatever it has renamed; empty: nowhere.
 absl::StatusOr<std::string> PathOf(const ProcessIdentity& init,
                                    uint64_t mount_id) {
@@ -233,7 +219,7 @@ absl::StatusOr<std::string> PathOf(const ProcessIdentity& init,
     std::vector<absl::string_view> fields = absl::StrSplit(line, ' ');
     uint64_t id;
     if (fields.size() < 5 || !absl::SimpleAtoi(fields[0], &id)) continue;
-    if (id == mount_id) return Unescape(fields[4]);
+    if (id == mount_id) return UnescapeOctal(fields[4]);
   }
   return "";
 }
