@@ -78,8 +78,10 @@ std::string AppRootInPod(absl::string_view app);
 // davit-app. Pure.
 std::vector<PodFile> BuildAppFiles(const std::vector<AppSpec>& apps);
 
-// Where the pod sees the davit-app binary; bind it there read-only.
-inline constexpr char kAppLauncherInPod[] = "/run/davit/davit-app";
+// Where the pod sees the davit-app binary, and its directory; neither may be
+// writable there.
+inline constexpr char kAppLauncherInPod[] = "/run/host/davit/davit-app";
+inline constexpr char kAppLauncherDirInPod[] = "/run/host/davit";
 inline constexpr char kAppsTarget[] = "davit-apps.target";
 
 }  // namespace davit

@@ -58,7 +58,7 @@ TEST(AppNamesTest, AreStable) {
 TEST(AppServiceTextTest, SaysWhatTheSpecSays) {
   std::string text = AppServiceText(Web());
   EXPECT_THAT(text,
-              HasSubstr("\nExecStart=/run/davit/davit-app run \"web\"\n"));
+              HasSubstr("\nExecStart=/run/host/davit/davit-app run \"web\"\n"));
   EXPECT_THAT(text, HasSubstr("\nType=exec\n"));
   EXPECT_THAT(text, HasSubstr("\nKillSignal=SIGQUIT\n"));
   EXPECT_THAT(text, HasSubstr("\nTimeoutStopSec=1500ms\n"));

@@ -177,9 +177,8 @@ absl::Status FakePodApps::Begin(const std::string& method,
   return failure.empty() ? absl::OkStatus() : failure.mapped();
 }
 
-absl::Status FakePodApps::StartAll(const PodRef& pod,
-                                   const std::vector<std::string>& apps,
-                                   absl::Duration) {
+absl::StatusOr<PodApps::StartedApps> FakePodApps::StartAll(
+    const PodRef& pod, const std::vector<std::string>& apps, absl::Duration) {
   std::vector<std::string> waiting;
   {
     absl::MutexLock lock(&mu_);
@@ -197,11 +196,18 @@ absl::Status FakePodApps::StartAll(const PodRef& pod,
     running.main_pid = 2;
     SetStatus(pod.pod_id, app, running);
   }
-  return absl::OkStatus();
+  StartedApps started;
+  absl::MutexLock lock(&mu_);
+  for (const std::string& app : apps) {
+    started.statuses.push_back(statuses_[{pod.pod_id, app}]);
+  }
+  started.system = StateOf(pod.pod_id);
+  return started;
 }
 
-absl::Status FakePodApps::Stop(const PodRef& pod, const std::string& app,
-                               absl::Duration grace) {
+absl::StatusOr<AppStatus> FakePodApps::Stop(const PodRef& pod,
+                                            const std::string& app,
+                                            absl::Duration grace) {
   AppStatus status;
   {
     absl::MutexLock lock(&mu_);
@@ -212,10 +218,8 @@ absl::Status FakePodApps::Stop(const PodRef& pod, const std::string& app,
       return absl::NotFoundError(
           absl::StrFormat("app \"%s\" does not exist in the pod", app));
     }
-    if (known->second.state == AppStatus::State::kTerminated) {
-      return absl::OkStatus();
-    }
     status = known->second;
+    if (status.state == AppStatus::State::kTerminated) return status;
   }
   status.state = AppStatus::State::kTerminated;
   status.reason = "Error";
@@ -224,7 +228,7 @@ absl::Status FakePodApps::Stop(const PodRef& pod, const std::string& app,
   status.finished_at = absl::Now();
   status.main_pid = 0;
   SetStatus(pod.pod_id, app, status);
-  return absl::OkStatus();
+  return status;
 }
 
 absl::Status FakePodApps::ChangeLimits(const PodRef& pod,
@@ -247,11 +251,21 @@ absl::StatusOr<AppStatus> FakePodApps::GetStatus(const PodRef& pod,
   return known->second;
 }
 
+absl::Status FakePodApps::AwaitShutdown(const PodRef& pod, absl::Duration) {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(Begin("AwaitShutdown", pod.pod_id));
+  return absl::UnavailableError("the fake never shuts down");
+}
+
 absl::StatusOr<PodApps::SystemState> FakePodApps::GetSystemState(
     const PodRef& pod) {
   absl::MutexLock lock(&mu_);
   RETURN_IF_ERROR(Begin("GetSystemState", pod.pod_id));
-  auto known = states_.find(pod.pod_id);
+  return StateOf(pod.pod_id);
+}
+
+PodApps::SystemState FakePodApps::StateOf(const std::string& pod_id) const {
+  auto known = states_.find(pod_id);
   return known == states_.end() ? SystemState{.state = "running"}
                                 : known->second;
 }

@@ -40,14 +40,17 @@ class FakePodApps : public PodApps {
   std::vector<std::string> Calls() const;
   bool IsWatched(const std::string& pod_id) const;
 
-  absl::Status StartAll(const PodRef& pod, const std::vector<std::string>& apps,
-                        absl::Duration timeout) override;
-  absl::Status Stop(const PodRef& pod, const std::string& app,
-                    absl::Duration grace) override;
+  absl::StatusOr<StartedApps> StartAll(const PodRef& pod,
+                                       const std::vector<std::string>& apps,
+                                       absl::Duration timeout) override;
+  absl::StatusOr<AppStatus> Stop(const PodRef& pod, const std::string& app,
+                                 absl::Duration grace) override;
   absl::Status ChangeLimits(const PodRef& pod, const std::string& app,
                             const AppLimits& limits) override;
   absl::StatusOr<AppStatus> GetStatus(const PodRef& pod,
                                       const std::string& app) override;
+  absl::Status AwaitShutdown(const PodRef& pod,
+                             absl::Duration timeout) override;
   absl::StatusOr<SystemState> GetSystemState(const PodRef& pod) override;
   absl::Status Watch(const PodRef& pod, const std::vector<std::string>& apps,
                      StatusCallback callback) override;
@@ -63,6 +66,9 @@ class FakePodApps : public PodApps {
 
   // Records the call; the error that was asked for, if any.
   absl::Status Begin(const std::string& method, const std::string& call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  SystemState StateOf(const std::string& pod_id) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   mutable absl::Mutex mu_;

@@ -57,22 +57,29 @@ class SystemdPodApps : public PodApps {
   explicit SystemdPodApps(const std::string& app_launcher)
       : app_launcher_(app_launcher), watcher_(app_launcher) {}
 
-  absl::Status StartAll(const PodRef& pod, const std::vector<std::string>& apps,
-                        absl::Duration timeout) override {
+  absl::StatusOr<StartedApps> StartAll(const PodRef& pod,
+                                       const std::vector<std::string>& apps,
+                                       absl::Duration timeout) override {
     absl::Time deadline = absl::Now() + timeout;
     ASSIGN_OR_RETURN(PodBus bus, PodBus::Connect(pod, app_launcher_, deadline));
-    return StartApps(bus, pod, apps, deadline);
+    RETURN_IF_ERROR(StartApps(bus, pod, apps, deadline));
+    StartedApps started;
+    deadline = absl::Now() + kCallTimeout;
+    for (const std::string& app : apps) {
+      ASSIGN_OR_RETURN(AppStatus status, ReadAppStatus(bus, pod, app, deadline),
+                       absl::StrFormat("status of app \"%s\"", app));
+      started.statuses.push_back(std::move(status));
+    }
+    started.system = GetManagerState(bus, deadline);
+    return started;
   }
 
-  absl::Status Stop(const PodRef& pod, const std::string& app,
-                    absl::Duration grace) override {
-    absl::StatusOr<PodBus> bus = Connect(pod);
-    // With its pod its apps have ended.
-    if (absl::IsNotFound(bus.status())) return absl::OkStatus();
-    RETURN_IF_ERROR(bus.status());
-    RETURN_IF_ERROR(StopUnit(*bus, AppUnitName(app), grace),
+  absl::StatusOr<AppStatus> Stop(const PodRef& pod, const std::string& app,
+                                 absl::Duration grace) override {
+    ASSIGN_OR_RETURN(PodBus bus, Connect(pod));
+    RETURN_IF_ERROR(StopUnit(bus, AppUnitName(app), grace),
                     absl::StrFormat("stop app \"%s\"", app));
-    return absl::OkStatus();
+    return ReadAppStatus(bus, pod, app, absl::Now() + kCallTimeout);
   }
 
   absl::Status ChangeLimits(const PodRef& pod, const std::string& app,
@@ -87,6 +94,11 @@ class SystemdPodApps : public PodApps {
                                       const std::string& app) override {
     ASSIGN_OR_RETURN(PodBus bus, Connect(pod));
     return ReadAppStatus(bus, pod, app, absl::Now() + kCallTimeout);
+  }
+
+  absl::Status AwaitShutdown(const PodRef& pod,
+                             absl::Duration timeout) override {
+    return AwaitHangUp(pod, app_launcher_, timeout);
   }
 
   absl::StatusOr<SystemState> GetSystemState(const PodRef& pod) override {

@@ -33,16 +33,34 @@ class PodApps {
   using StatusCallback = std::function<void(
       const std::string& pod_id, const std::string& app, const AppStatus&)>;
 
+  // "running", "degraded", …: SystemState of the pod's manager, and the names
+  // of its failed units.
+  struct SystemState {
+    std::string state;
+    std::vector<std::string> failed_units;
+  };
+
+  // What StartAll has made. (A connection to a pod's systemd takes some
+  // milliseconds, so who is connected asks for all.)
+  struct StartedApps {
+    std::vector<AppStatus> statuses;  // as the apps were given
+    // Unavailable and so on: the start does not depend on it.
+    absl::StatusOr<SystemState> system;
+  };
+
   // Starts all apps of the pod (davit-apps.target) and returns when each has
   // been exec'ed or has failed to. FailedPrecondition names the first app that
   // could not be started, and why.
-  virtual absl::Status StartAll(const PodRef& pod,
-                                const std::vector<std::string>& apps,
-                                absl::Duration timeout) = 0;
+  virtual absl::StatusOr<StartedApps> StartAll(
+      const PodRef& pod, const std::vector<std::string>& apps,
+      absl::Duration timeout) = 0;
 
-  // Stops one app: its stop signal, after `grace` SIGKILL. OK if not running.
-  virtual absl::Status Stop(const PodRef& pod, const std::string& app,
-                            absl::Duration grace) = 0;
+  // Stops one app: its stop signal, after `grace` SIGKILL. Returns how it
+  // ended, also if it was not running. NotFound if its pod has ended, and it
+  // with it.
+  virtual absl::StatusOr<AppStatus> Stop(const PodRef& pod,
+                                         const std::string& app,
+                                         absl::Duration grace) = 0;
 
   // Replaces an app's limits, until its pod ends; what is 0 is lifted. The
   // pod's systemd keeps them as far as it has the controllers.
@@ -52,12 +70,13 @@ class PodApps {
   virtual absl::StatusOr<AppStatus> GetStatus(const PodRef& pod,
                                               const std::string& app) = 0;
 
-  // "running", "degraded", …: SystemState of the pod's manager, and the names
-  // of its failed units.
-  struct SystemState {
-    std::string state;
-    std::vector<std::string> failed_units;
-  };
+  // Waits until the pod's systemd hangs up: it has stopped all that it manages
+  // and is about to become the program that ends the machine
+  // (systemd-shutdown(8)), or is gone. An error if it could not be asked, or
+  // after `timeout`.
+  virtual absl::Status AwaitShutdown(const PodRef& pod,
+                                     absl::Duration timeout) = 0;
+
   virtual absl::StatusOr<SystemState> GetSystemState(const PodRef& pod) = 0;
 
   // Reports each app's status now and at every change, from the watcher's one

@@ -205,9 +205,8 @@ TEST_F(PodAppsTest, StopSendsTheStopSignal) {
   EXPECT_EQ(status.state, State::kRunning);
   EXPECT_THAT(status.main_pid, Gt(1));
   EXPECT_EQ(status.reason, "");
-  ASSERT_THAT(pod_->apps().Stop(pod_->ref(), "sleeper", absl::Seconds(10)),
-              IsOk());
-  status = Await("sleeper", IsTerminated);
+  ASSERT_OK_AND_ASSIGN(
+      status, pod_->apps().Stop(pod_->ref(), "sleeper", absl::Seconds(10)));
   EXPECT_EQ(status.state, State::kTerminated);
   EXPECT_EQ(status.signal, SIGTERM);
   EXPECT_EQ(status.exit_code, 143);
@@ -437,7 +436,8 @@ TEST(PodAppsLifeTest, WatchReportsEveryStepUntilThePodEnds) {
     }));
     EXPECT_THAT(pod->apps().GetStatus(pod->ref(), "long"),
                 StatusIs(absl::StatusCode::kNotFound));
-    EXPECT_THAT(pod->apps().Stop(pod->ref(), "long", absl::Seconds(1)), IsOk());
+    EXPECT_THAT(pod->apps().Stop(pod->ref(), "long", absl::Seconds(1)),
+                StatusIs(absl::StatusCode::kNotFound));
     EXPECT_THAT(pod->apps().Watch(pod->ref(), names, recorder.Callback()),
                 StatusIs(absl::StatusCode::kNotFound));
   }

@@ -1,6 +1,7 @@
 #include "runtime/app/pod_bus.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -21,6 +22,9 @@ namespace davit {
 namespace {
 
 constexpr char kDestination[] = "org.freedesktop.systemd1";
+constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
+// sd-bus hangs up on a peer that has not introduced itself for 90 s.
+constexpr absl::Duration kPatienceOfPeer = absl::Seconds(60);
 
 absl::StatusCode CodeOfBusError(absl::string_view name) {
   constexpr std::pair<absl::string_view, absl::StatusCode> kCodes[] = {
@@ -124,6 +128,25 @@ absl::Status BusError(const sd_bus_error& error, int result,
         absl::StrCat(call, ": the pod's systemd closed the connection"));
   }
   return ErrorNumber(number, "%s", call);
+}
+
+absl::Status AwaitHangUp(const PodRef& pod, const std::string& app_launcher,
+                         absl::Duration timeout) {
+  ASSIGN_OR_RETURN(
+      UniqueFd fd,
+      ConnectSocket(pod, app_launcher, absl::Now() + kConnectTimeout),
+      "connect to the pod's systemd");
+  const absl::Time deadline = absl::Now() + std::min(timeout, kPatienceOfPeer);
+  while (true) {
+    pollfd event = {fd.get(), POLLRDHUP, 0};
+    timespec left = ToTimespecNotNegative(deadline - absl::Now());
+    int n = ppoll(&event, 1, &left, nullptr);
+    if (n > 0) return absl::OkStatus();
+    if (n < 0 && errno != EINTR) return ErrnoError("ppoll");
+    if (absl::Now() >= deadline) {
+      return absl::DeadlineExceededError("the pod's systemd still runs");
+    }
+  }
 }
 
 absl::StatusOr<PodBus> PodBus::Connect(const PodRef& pod,

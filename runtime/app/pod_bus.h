@@ -35,6 +35,13 @@ using BusSlot = std::unique_ptr<sd_bus_slot, BusSlotDeleter>;
 absl::Status BusError(const sd_bus_error& error, int result,
                       absl::string_view call);
 
+// Waits until the pod's systemd hangs up, as PodApps::AwaitShutdown says. By a
+// connection that never introduces itself: to one that has, systemd sends all
+// that changes while it stops its units, which doubles its work.
+// DeadlineExceeded after `timeout`, or a minute: it hangs up by itself later.
+absl::Status AwaitHangUp(const PodRef& pod, const std::string& app_launcher,
+                         absl::Duration timeout);
+
 // A peer-to-peer D-Bus connection to the systemd of a pod (sd-bus(3)). One
 // thread at a time. Every wait has a deadline, whatever the peer does.
 class PodBus {

@@ -51,6 +51,7 @@ class SharedPod : public PodFixture {
         {.path = "/etc/os-release", .content = "y", .only_if_absent = true}};
     request.binds = {{ProbePath(), "/run/davit/tool", true},
                      {request.state_dir, "/var/log/from-host", false}};
+    request.overlays = {{{Lower("one"), Lower("two")}, "/run/host/sealed"}};
     pod = StartReady(request);
   }
   // Of a stopped one.
@@ -71,6 +72,14 @@ class SharedPod : public PodFixture {
   std::unique_ptr<PodProcess> pod;
 
  private:
+  // A directory of the host with a file of that name.
+  std::string Lower(const std::string& name) {
+    std::string directory = absl::StrCat(request.state_dir, "/", name);
+    EXPECT_THAT(MakeDirectories(directory), IsOk());
+    EXPECT_THAT(WriteFileAtomic(absl::StrCat(directory, "/", name), "host's"),
+                IsOk());
+    return directory;
+  }
   void TestBody() override {}
 };
 
@@ -360,6 +369,20 @@ TEST_P(ContractTest, FilesAndBinds) {
   EXPECT_EQ(Out({"stat", "-c", "%F", "/run/davit/tool"}), "regular file");
   EXPECT_TRUE(RunUnit(*pod_, "echo hi >/var/log/from-host/w").ExitedWith(0));
   EXPECT_EQ(ReadFile(machine_->request.state_dir + "/w").value(), "hi\n");
+}
+
+TEST_P(ContractTest, OverlayOfTheHostStaysReadOnly) {
+  EXPECT_EQ(Cat("/run/host/sealed/one"), "host's");
+  EXPECT_EQ(Cat("/run/host/sealed/two"), "host's");
+  // Unlike a bind: its root has the power to remount, but here that is refused.
+  EXPECT_FALSE(
+      RunUnit(*pod_, "mount -o remount,rw /run/host/sealed").ExitedWith(0));
+  EXPECT_FALSE(RunUnit(*pod_,
+                       "mount -o remount,bind,rw /run/host/sealed; "
+                       "echo x >/run/host/sealed/one")
+                   .ExitedWith(0));
+  EXPECT_EQ(ReadFile(machine_->request.state_dir + "/one/one").value(),
+            "host's");
 }
 
 TEST_P(ContractTest, IsHealthy) {

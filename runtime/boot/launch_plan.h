@@ -25,6 +25,7 @@ struct FsStep {
     kMount,         // target; source: type of file system, options, attributes
     kBind,          // target; source: path in the pod; attributes
     kHostBind,      // target; source: path on the host; attributes, recursive
+    kHostMount,     // as kMount; its options name paths on the host
     kReadOnly,      // target: a mount point that becomes read-only
     kRemove,        // target: a file
     kConsole,       // target: gets a new pty of /dev/pts; the shim its master
@@ -56,10 +57,12 @@ struct DeviceRule {
 };
 
 // The numbers of a shim's descriptors when it starts: the encoded plan, a
-// control connection, then the plan's listen_fds.
+// control connection, a bare mount namespace (bare_mounts.h), then the plan's
+// listen_fds.
 constexpr int kPlanFdOfShim = 3;
 constexpr int kClientFdOfShim = 4;
-constexpr int kFirstListenFdOfShim = 5;
+constexpr int kBareMountsFdOfShim = 5;
+constexpr int kFirstListenFdOfShim = 6;
 
 // Everything that the shim does to boot one pod, as values: made by
 // BuildLaunchPlan, carried to the shim by plan_codec.h, decided nowhere else.

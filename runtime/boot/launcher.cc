@@ -14,7 +14,9 @@
 #include "runtime/base/rollback.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/temporaries.h"
+#include "runtime/base/unique_fd.h"
 #include "runtime/base/uuid.h"
+#include "runtime/boot/bare_mounts.h"
 #include "runtime/boot/event_thread.h"
 #include "runtime/boot/journal_link.h"
 #include "runtime/boot/packet_socket.h"
@@ -115,11 +117,13 @@ class PreparedShim : public PreparedPod {
 class LauncherImpl : public Launcher {
  public:
   LauncherImpl(LauncherOptions options, PodHome home, HostFacts host,
-               std::string boot_id, std::unique_ptr<EventThread> events)
+               std::string boot_id, UniqueFd bare_mounts,
+               std::unique_ptr<EventThread> events)
       : options_(std::move(options)),
         home_(std::move(home)),
         host_(std::move(host)),
         boot_id_(std::move(boot_id)),
+        bare_mounts_(std::move(bare_mounts)),
         events_(std::move(events)) {}
 
   absl::StatusOr<std::unique_ptr<PreparedPod>> Prepare(
@@ -160,6 +164,7 @@ class LauncherImpl : public Launcher {
   const PodHome home_;
   const HostFacts host_;
   const std::string boot_id_;
+  const UniqueFd bare_mounts_;
   const std::unique_ptr<EventThread> events_;
 };
 
@@ -259,7 +264,7 @@ absl::StatusOr<std::unique_ptr<PreparedPod>> LauncherImpl::Prepare(
   // Declared after the rollback: it is killed before its cgroups are removed.
   ASSIGN_OR_RETURN(ShimProcess shim,
                    ShimProcess::Start(options_.shim_path, request.pod_id,
-                                      request.listen_fds));
+                                      bare_mounts_.get(), request.listen_fds));
   ASSIGN_OR_RETURN(*cgroup, House(request, shim));
   return std::make_unique<PreparedShim>(std::move(undo), std::move(shim),
                                         *cgroup);
@@ -401,10 +406,11 @@ absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(
   ASSIGN_OR_RETURN(PodHome home, PodHome::Open(options.cgroup_parent));
   ASSIGN_OR_RETURN(HostFacts host, DetectHost());
   ASSIGN_OR_RETURN(std::string boot_id, HostBootId());
+  ASSIGN_OR_RETURN(UniqueFd bare_mounts, NewBareMounts());
   ASSIGN_OR_RETURN(std::unique_ptr<EventThread> events, EventThread::Create());
-  return std::make_unique<LauncherImpl>(options, std::move(home),
-                                        std::move(host), std::move(boot_id),
-                                        std::move(events));
+  return std::make_unique<LauncherImpl>(
+      options, std::move(home), std::move(host), std::move(boot_id),
+      std::move(bare_mounts), std::move(events));
 }
 
 }  // namespace davit

@@ -32,6 +32,16 @@ struct PodBind {
   bool read_only = true;
 };
 
+// Directories of the host that the pod sees as one, the first on top: an
+// overlay without an upper layer. Not even the pod's root can make it writable,
+// as one without a user namespace can a read-only bind.
+struct PodOverlay {
+  std::vector<std::string> lower_dirs;  // absolute, on the host; at least 2
+  // Below /run/host, where systemd leaves alone what the manager has mounted;
+  // the directory is created.
+  std::string target;
+};
+
 // A user of the host that the pod's own programs know too: a record in
 // /run/host/userdb that nss-systemd(8) reads, with a group of the same name.
 struct PodUser {
@@ -62,6 +72,7 @@ struct BootRequest {
   std::map<std::string, std::string> env;          // more for PID 1
   std::map<std::string, std::string> credentials;  // systemd credentials
   std::vector<PodBind> binds;
+  std::vector<PodOverlay> overlays;
   std::vector<PodFile> files;  // written before PID 1 starts
   std::vector<PodUser> users;
   // Logins on so many ptys more (container_ttys), beside the console's; 0 to 8.
@@ -133,6 +144,13 @@ class PodProcess {
   // Clean shutdown: SIGRTMIN+3 once PID 1 can take it, resent while needed;
   // after `grace` the whole cgroup is killed. OK also when it is gone already.
   virtual absl::StatusOr<PodExit> Stop(absl::Duration grace) = 0;
+
+  // The same, but returns at once.
+  virtual absl::Status BeginStop(absl::Duration grace) = 0;
+  // Waits until PID 1 has ended, and with it all processes of its PID
+  // namespace; what the shim has to do then is done when WaitExit returns.
+  // DeadlineExceeded.
+  virtual absl::Status WaitProcesses(absl::Duration timeout) = 0;
 
   virtual std::vector<BootPhase> phases() const = 0;
   virtual absl::StatusOr<PodUsage> Usage() const = 0;

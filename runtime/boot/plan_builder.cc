@@ -120,6 +120,26 @@ absl::Status CheckUsers(const std::vector<PodUser>& users) {
   return absl::OkStatus();
 }
 
+absl::Status CheckOverlay(const std::string& field, const PodOverlay& overlay) {
+  RETURN_IF_ERROR(CheckPath(field + ".target", overlay.target));
+  if (!absl::StartsWith(overlay.target, "/run/host/")) {
+    return Invalid(
+        field + ".target",
+        absl::StrCat("\"", overlay.target, "\" is not below /run/host"));
+  }
+  if (overlay.lower_dirs.size() < 2) {
+    return Invalid(field + ".lower_dirs", "an overlay has at least two");
+  }
+  for (const std::string& lower : overlay.lower_dirs) {
+    RETURN_IF_ERROR(CheckPath(field + ".lower_dirs", lower));
+    if (lower.find_first_of(":,\\") != std::string::npos) {
+      return Invalid(field + ".lower_dirs",
+                     absl::StrCat("\"", lower, "\" holds ':', ',' or '\\'"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckArguments(absl::string_view field,
                             const std::vector<std::string>& arguments) {
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -227,10 +247,10 @@ std::vector<FsStep> BuildSteps(const BootRequest& request,
   PlanApiMounts(steps);
   PlanDevices(request.extra_ttys, steps);
   PlanKmsg(steps);
-  PlanRunHost(
-      {kManager, ContainerUuid(request, guest), host.os_release,
-       request.credentials, request.users, UnixExportPath(request.runtime_dir)},
-      steps);
+  PlanRunHost({kManager, ContainerUuid(request, guest), host.os_release,
+               request.credentials, request.users,
+               UnixExportPath(request.runtime_dir), request.overlays},
+              steps);
   PlanProc(boot_id, own_network, steps);
   PlanCgroupMounts(cgroup, guest.systemd_version >= kFirstWithoutCgroupV1,
                    steps);
@@ -288,6 +308,10 @@ absl::Status ValidateBootRequest(const BootRequest& request) {
     std::string field = absl::StrCat("binds[", i, "]");
     RETURN_IF_ERROR(CheckPath(field + ".source", request.binds[i].source));
     RETURN_IF_ERROR(CheckPath(field + ".target", request.binds[i].target));
+  }
+  for (size_t i = 0; i < request.overlays.size(); ++i) {
+    RETURN_IF_ERROR(
+        CheckOverlay(absl::StrCat("overlays[", i, "]"), request.overlays[i]));
   }
   for (size_t i = 0; i < request.files.size(); ++i) {
     RETURN_IF_ERROR(

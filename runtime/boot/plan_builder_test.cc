@@ -251,6 +251,21 @@ TEST(BuildLaunchPlan, PutsFilesAndBindsLast) {
   EXPECT_EQ(plan.steps[n - 1].attributes, uint64_t{MOUNT_ATTR_RDONLY});
 }
 
+TEST(BuildLaunchPlan, MountsOverlaysOfTheHostReadOnly) {
+  BootRequest request = Request();
+  request.overlays = {{{"/host/a", "/host/b"}, "/run/host/both"}};
+  LaunchPlan plan = Build(request);
+  EXPECT_LT(Find(plan, Kind::kHostMount, "/run/host/both"),
+            Find(plan, Kind::kReadOnly, "/run/host"));
+  EXPECT_EQ(Get(plan, Kind::kHostMount, "/run/host/both"),
+            (FsStep{.kind = Kind::kHostMount,
+                    .target = "/run/host/both",
+                    .source = "overlay",
+                    .options = "lowerdir=/host/a:/host/b",
+                    .attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+                                  MOUNT_ATTR_NODEV}));
+}
+
 TEST(BuildLaunchPlan, TakesOverTheImagesMachineId) {  // EV2
   constexpr char kPreset[] = "01234567-89ab-cdef-0123-456789abcdef";
   LaunchPlan plan = Build(Request(), Hybrid(),
@@ -339,6 +354,15 @@ TEST(ValidateBootRequest, NamesTheField) {
   check("binds[1].target", [](BootRequest& r) {
     r.binds = {{"/a", "/b"}, {"/a", "b/.."}};
   });
+  check("overlays[0].target", [](BootRequest& r) {
+    r.overlays = {{{"/a", "/b"}, "/run/c"}};
+  });
+  check("overlays[0].lower_dirs", [](BootRequest& r) {
+    r.overlays = {{{"/a"}, "/run/host/c"}};
+  });
+  check("overlays[0].lower_dirs", [](BootRequest& r) {
+    r.overlays = {{{"/a", "/b,upperdir=/x"}, "/run/host/c"}};
+  });
   check("users[0].name",
         [](BootRequest& r) { r.users = {{.name = "a/b", .uid = 1}}; });
   check("users[0].name",
@@ -360,6 +384,7 @@ TEST(PlanCodec, RoundTrip) {
   request.files = {
       {.path = "/a", .symlink_target = "b", .only_if_absent = true}};
   request.binds = {{"/h", "/t"}};
+  request.overlays = {{{"/a", "/b"}, "/run/host/c"}};
   request.extra_ttys = 1;
   request.listen_fds = {7, 8};
   request.userns = {"/run/userns", 3 << 16};

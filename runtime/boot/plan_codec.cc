@@ -28,6 +28,7 @@ constexpr struct {
     {Kind::kNotifySocket, pb::FsStep::KIND_NOTIFY_SOCKET},
     {Kind::kHeldFifo, pb::FsStep::KIND_HELD_FIFO},
     {Kind::kTty, pb::FsStep::KIND_TTY},
+    {Kind::kHostMount, pb::FsStep::KIND_HOST_MOUNT},
 };
 
 pb::FsStep::Kind ToProto(Kind kind) {

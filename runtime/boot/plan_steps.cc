@@ -135,6 +135,19 @@ void PlanUser(const PodUser& user, std::vector<FsStep>& steps) {
                    .recursive = true});
 }
 
+void PlanOverlays(const std::vector<PodOverlay>& overlays,
+                  std::vector<FsStep>& steps) {
+  for (const PodOverlay& overlay : overlays) {
+    steps.push_back({.kind = Kind::kHostMount,
+                     .target = overlay.target,
+                     .source = "overlay",
+                     .options = absl::StrCat(
+                         "lowerdir=", absl::StrJoin(overlay.lower_dirs, ":")),
+                     .attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+                                   MOUNT_ATTR_NODEV});
+  }
+}
+
 void PlanUsers(const std::vector<PodUser>& users, std::vector<FsStep>& steps) {
   if (users.empty()) return;
   steps.push_back(Directory("/run/host/userdb", 0755));
@@ -236,6 +249,7 @@ void PlanRunHost(const RunHostContent& content, std::vector<FsStep>& steps) {
                    .attributes = kNoSuidDevExec,
                    .keep_ids = true});
   PlanUsers(content.users, steps);
+  PlanOverlays(content.overlays, steps);
   steps.push_back({.kind = Kind::kNotifySocket, .target = "/run/host/notify"});
   steps.push_back(ReadOnly("/run/host"));
 }

@@ -22,6 +22,7 @@ struct RunHostContent {
   std::map<std::string, std::string> credentials;
   std::vector<PodUser> users;
   std::string unix_export;  // directory of the host
+  std::vector<PodOverlay> overlays;
 };
 
 // The names in /dev of `count` ptys beside the console: "pts/1 pts/2" (EV3).

@@ -27,8 +27,9 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 // What a shim needs beyond the grace to kill, write and clean up.
 constexpr absl::Duration kStopMargin = absl::Seconds(30);
 constexpr size_t kConsoleTail = 1024;
-// A shim answers at once, unless it is busy killing its pod.
+// A task that waits in the kernel does not stop.
 constexpr absl::Duration kFreezeTimeout = absl::Seconds(5);
+// A shim answers at once, unless it is busy killing its pod.
 constexpr absl::Duration kAttachTimeout = absl::Seconds(10);
 
 // The end of the console's log, for an error message of one line.
@@ -69,6 +70,7 @@ class Core : public std::enable_shared_from_this<Core> {
   }
   absl::Status AwaitReady(absl::Duration timeout);
   absl::StatusOr<PodExit> AwaitExit(absl::Duration timeout);
+  absl::Status AwaitInitEnd(absl::Duration timeout);
   absl::Status SendStop(absl::Duration grace);
 
  private:
@@ -289,6 +291,18 @@ absl::StatusOr<PodExit> Core::AwaitExit(absl::Duration timeout) {
   return *exit_;
 }
 
+absl::Status Core::AwaitInitEnd(absl::Duration timeout) {
+  absl::MutexLock lock(&mutex_);
+  auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return state_.init_ended || exit_.has_value();
+  };
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&ended), timeout)) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        "pod has not ended after ", absl::FormatDuration(timeout)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Core::SendStop(absl::Duration grace) {
   std::string command = EncodeShimCommand({.grace = grace});
   {
@@ -340,6 +354,14 @@ class PodProcessImpl : public PodProcess {
   absl::StatusOr<PodExit> Stop(absl::Duration grace) override {
     RETURN_IF_ERROR(core_->SendStop(grace), "stop pod");
     return core_->AwaitExit(grace + kStopMargin);
+  }
+
+  absl::Status BeginStop(absl::Duration grace) override {
+    return Annotate(core_->SendStop(grace), "stop pod");
+  }
+
+  absl::Status WaitProcesses(absl::Duration timeout) override {
+    return core_->AwaitInitEnd(timeout);
   }
 
   std::vector<BootPhase> phases() const override {

@@ -45,6 +45,7 @@ absl::StatusOr<bool> AwaitReadable(int fd, absl::Time deadline) {
 
 absl::StatusOr<ShimProcess> ShimProcess::Start(const std::string& shim_path,
                                                const std::string& pod_id,
+                                               int bare_mounts,
                                                const std::vector<int>& listen) {
   UniqueFd file(memfd_create("launch-plan", MFD_CLOEXEC));
   if (!file) return ErrnoError("memfd_create");
@@ -53,11 +54,10 @@ absl::StatusOr<ShimProcess> ShimProcess::Start(const std::string& shim_path,
   spec.path = shim_path;
   spec.argv = {"davit-shim", pod_id};  // for ps(1)
   spec.fds = {{file.get(), kPlanFdOfShim},
-              {sockets.second.get(), kClientFdOfShim}};
-  for (int fd : listen) {
-    int number = kFirstListenFdOfShim + static_cast<int>(spec.fds.size()) - 2;
-    spec.fds.push_back({fd, number});
-  }
+              {sockets.second.get(), kClientFdOfShim},
+              {bare_mounts, kBareMountsFdOfShim}};
+  int number = kFirstListenFdOfShim;
+  for (int fd : listen) spec.fds.push_back({fd, number++});
   ASSIGN_OR_RETURN(pid_t pid, StartDetached(spec), "start shim");
   // Not reaped yet, so the pid is still the child's.
   absl::StatusOr<UniqueFd> pidfd = OpenPidfd(pid);

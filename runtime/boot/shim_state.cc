@@ -91,6 +91,7 @@ std::string EncodeShimState(const ShimState& state) {
   }
   out.set_ready(state.ready);
   out.set_status(state.status);
+  out.set_init_ended(state.init_ended);
   if (state.exit.has_value()) ToProto(*state.exit, out.mutable_exit());
   if (!state.failure.ok()) {
     out.mutable_failure()->set_code(static_cast<int>(state.failure.code()));
@@ -111,6 +112,7 @@ absl::StatusOr<ShimState> DecodeShimState(absl::string_view bytes) {
   }
   state.ready = in->ready();
   state.status = in->status();
+  state.init_ended = in->init_ended();
   if (in->has_exit()) state.exit = FromProto(in->exit());
   if (in->has_failure()) {
     // A failure is one, whatever its code says.

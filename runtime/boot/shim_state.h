@@ -21,7 +21,9 @@ struct ShimState {
   ProcessIdentity init;
   std::vector<BootPhase> phases;
   bool ready = false;
-  std::string status;           // last STATUS= of the pod's systemd
+  std::string status;  // last STATUS= of the pod's systemd
+  // PID 1 has ended, and with it all processes of its PID namespace.
+  bool init_ended = false;
   std::optional<PodExit> exit;  // PID 1 has ended and nothing is left of it
   absl::Status failure;         // of the start; then all else is empty
 };

@@ -367,6 +367,9 @@ absl::Status PodCgroup::KillByFreezer(const std::string& directory,
     if (freezer == nullptr) return;
     WriteKernelFile(freezer->base + "/freezer.state", state).IgnoreError();
   };
+  // What slips past this is found by who removes the directory.
+  ASSIGN_OR_RETURN(std::vector<pid_t> before, ListProcesses(directory));
+  if (before.empty()) return absl::OkStatus();
   while (true) {
     set_frozen("FROZEN");
     absl::StatusOr<std::vector<pid_t>> pids = ListProcesses(directory);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "runtime/app/testing/test_pod.h"
@@ -101,6 +102,7 @@ class LaunchedPod : public TestPod {
 
   absl::Status Boot(const std::vector<AppSpec>& apps, PodUsers users) {
     RETURN_IF_ERROR(MakeLayers(apps));
+    RETURN_IF_ERROR(CopyLauncher());
     if (users == PodUsers::kOwn) RETURN_IF_ERROR(MakeUserns());
     RETURN_IF_ERROR(MountRoot());
     ASSIGN_OR_RETURN(
@@ -113,10 +115,11 @@ class LaunchedPod : public TestPod {
         .hostname = "apptest",
         .rootfs = root(),
         .userns = userns_,
-        .binds = {{.source = Tool("DAVIT_APP"), .target = kAppLauncherInPod},
-                  {.source = journal_dir(),
+        .binds = {{.source = journal_dir(),
                    .target = "/var/log/journal",
                    .read_only = false}},
+        .overlays = {{{work_ / "launcher", work_ / "empty"},
+                      kAppLauncherDirInPod}},
         .files = BuildAppFiles(apps),
         .runtime_dir = work_ / "runtime",
         .state_dir = work_ / "state",
@@ -159,6 +162,17 @@ class LaunchedPod : public TestPod {
     });
     ASSIGN_OR_RETURN(userns_, PreparePodUserns(ranges, work_ / "runtime"));
     return absl::OkStatus();
+  }
+
+  absl::Status CopyLauncher() {
+    RETURN_IF_ERROR(MakeDirectories(work_ / "launcher"));
+    RETURN_IF_ERROR(MakeDirectories(work_ / "empty"));
+    std::error_code error;
+    std::filesystem::copy_file(Tool("DAVIT_APP"), work_ / "launcher/davit-app",
+                               error);
+    if (!error) return absl::OkStatus();
+    return absl::InternalError(
+        absl::StrCat("copy ", Tool("DAVIT_APP"), ": ", error.message()));
   }
 
   absl::Status MakeLayers(const std::vector<AppSpec>& apps) {

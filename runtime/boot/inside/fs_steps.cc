@@ -41,6 +41,8 @@ absl::string_view NameOf(Kind kind) {
       return "bind";
     case Kind::kHostBind:
       return "bind from host";
+    case Kind::kHostMount:
+      return "mount from host";
     case Kind::kReadOnly:
       return "make read-only";
     case Kind::kRemove:
@@ -132,6 +134,12 @@ absl::Status BindFromHost(const FsStep& step, int mount, const PodRoot& root) {
   ASSIGN_OR_RETURN(UniqueFd target,
                    root.MakeMountPoint(step.target, S_ISDIR(st.st_mode)));
   RETURN_IF_ERROR(SetMountAttributes(mount, step.attributes, step.recursive));
+  return AttachMount(mount, target.get());
+}
+
+absl::Status AttachFromHost(const FsStep& step, int mount,
+                            const PodRoot& root) {
+  ASSIGN_OR_RETURN(UniqueFd target, root.MakeMountPoint(step.target, true));
   return AttachMount(mount, target.get());
 }
 
@@ -232,6 +240,8 @@ absl::Status Apply(const FsStep& step, const PodRoot& root, int host_mount,
       return BindInside(step, root);
     case Kind::kHostBind:
       return BindFromHost(step, host_mount, root);
+    case Kind::kHostMount:
+      return AttachFromHost(step, host_mount, root);
     case Kind::kReadOnly:
       return MakeReadOnly(step, root);
     case Kind::kRemove:
@@ -248,6 +258,19 @@ absl::Status Apply(const FsStep& step, const PodRoot& root, int host_mount,
   return absl::InternalError("unknown kind of step");
 }
 
+absl::StatusOr<UniqueFd> OpenHostBind(const FsStep& step, int userns) {
+  ASSIGN_OR_RETURN(UniqueFd mount,
+                   CloneMount(AT_FDCWD, step.source, step.recursive));
+  // What is mounted there later stays on its side.
+  RETURN_IF_ERROR(MakeMountPrivate(mount.get()));
+  if (userns < 0 || step.keep_ids) return mount;
+  absl::Status mapped = MapMountIds(mount.get(), userns, step.recursive);
+  bool read_only = (step.attributes & MOUNT_ATTR_RDONLY) != 0;
+  if (read_only && absl::IsFailedPrecondition(mapped)) return mount;
+  RETURN_IF_ERROR(mapped);
+  return mount;
+}
+
 }  // namespace
 
 absl::StatusOr<HostMounts> OpenHostMounts(const std::vector<FsStep>& steps,
@@ -255,18 +278,14 @@ absl::StatusOr<HostMounts> OpenHostMounts(const std::vector<FsStep>& steps,
   HostMounts mounts;
   for (size_t i = 0; i < steps.size(); ++i) {
     const FsStep& step = steps[i];
-    if (step.kind != Kind::kHostBind) continue;
-    ASSIGN_OR_RETURN(mounts[i],
-                     CloneMount(AT_FDCWD, step.source, step.recursive),
-                     absl::StrCat("bind ", step.source, " to ", step.target));
-    if (userns < 0 || step.keep_ids) continue;
-    absl::Status mapped = MapMountIds(mounts[i].get(), userns, step.recursive);
-    bool read_only = (step.attributes & MOUNT_ATTR_RDONLY) != 0;
-    if (mapped.ok() || (read_only && absl::IsFailedPrecondition(mapped))) {
-      continue;
+    if (step.kind == Kind::kHostBind) {
+      ASSIGN_OR_RETURN(mounts[i], OpenHostBind(step, userns),
+                       absl::StrCat("bind ", step.source, " to ", step.target));
+    } else if (step.kind == Kind::kHostMount) {
+      ASSIGN_OR_RETURN(mounts[i],
+                       NewMount(step.source, step.options, step.attributes),
+                       absl::StrCat("mount for ", step.target));
     }
-    return Annotate(mapped,
-                    absl::StrCat("bind ", step.source, " to ", step.target));
   }
   return mounts;
 }

@@ -13,13 +13,13 @@
 
 namespace davit {
 
-// The sources of kHostBind steps, by the step's index.
+// What kHostBind and kHostMount steps attach, by the step's index.
 using HostMounts = std::map<size_t, UniqueFd>;
 
-// Takes hold of what comes from the host, while its tree is still there; its
-// ids are mapped by `userns`, unless that is -1. What is read-only for the pod
-// may come unmapped if its file system cannot map ids: then it is everybody
-// else's. NotFound names a source that does not exist.
+// Takes hold of what comes from the host, while its tree is still there; the
+// ids of binds are mapped by `userns`, unless that is -1. What is read-only for
+// the pod may come unmapped if its file system cannot map ids: then it is
+// everybody else's. NotFound names a source that does not exist.
 absl::StatusOr<HostMounts> OpenHostMounts(const std::vector<FsStep>& steps,
                                           int userns);
 

@@ -14,7 +14,8 @@ namespace {
 
 constexpr int kSetupFailed = 70;  // EX_SOFTWARE; seen by nobody but the shim
 
-absl::Status Run(const LaunchPlan& plan, int netns, Channel& shim) {
+absl::Status Run(const LaunchPlan& plan, int netns, int bare_mounts,
+                 Channel& shim) {
   umask(0);
   RETURN_IF_ERROR(JoinPod(plan, netns));
   // After the entry into the payload cgroup: that is now the root of /proc/PID/
@@ -22,16 +23,19 @@ absl::Status Run(const LaunchPlan& plan, int netns, Channel& shim) {
   if (unshare(CLONE_NEWCGROUP) < 0) {
     return ErrnoError("unshare(CLONE_NEWCGROUP)");
   }
-  RETURN_IF_ERROR(SeparateMounts());
-  RETURN_IF_ERROR(BuildTree(plan, -1, shim), "build file system tree");
+  ASSIGN_OR_RETURN(HostParts parts, OpenHostParts(plan, -1),
+                   "build file system tree");
+  RETURN_IF_ERROR(EnterBareMounts(bare_mounts));
+  RETURN_IF_ERROR(BuildTree(plan, parts, shim), "build file system tree");
   RETURN_IF_ERROR(ShareTree());
   return BecomeInit(plan, shim);
 }
 
 }  // namespace
 
-void RunInside(const LaunchPlan& plan, int netns, Channel shim) {
-  shim.SendError(Run(plan, netns, shim));
+void RunInside(const LaunchPlan& plan, int netns, int bare_mounts,
+               Channel shim) {
+  shim.SendError(Run(plan, netns, bare_mounts, shim));
   _exit(kSetupFailed);
 }
 

@@ -7,11 +7,13 @@
 namespace davit {
 
 // The life of a pod's PID 1 from clone(2) to execve(2): the column of steps in
-// kernel order. Runs in the fresh mount, PID, UTS and IPC namespaces of a
-// single-threaded process. `netns` is an open network namespace to join, or -1.
-// Never returns: it ends as the pod's init, or sends the error through `shim`
+// kernel order. Runs in the fresh PID, UTS and IPC namespaces of a
+// single-threaded process. Open: `netns`, a network namespace to join, or -1;
+// `bare_mounts`, the mount namespace to start from (bare_mounts.h). Never
+// returns: it ends as the pod's init, or sends the error through `shim`
 // and exits.
-[[noreturn]] void RunInside(const LaunchPlan& plan, int netns, Channel shim);
+[[noreturn]] void RunInside(const LaunchPlan& plan, int netns, int bare_mounts,
+                            Channel shim);
 
 }  // namespace davit
 

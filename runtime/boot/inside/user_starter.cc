@@ -42,15 +42,15 @@ absl::Status AwaitChild(pid_t pid, absl::string_view name) {
 
 // The builder's second half, as a member of init's PID namespace: only there
 // can /proc of that namespace be mounted.
-absl::Status Build(const LaunchPlan& plan, int userns, Channel& init,
-                   Channel& shim) {
+absl::Status Build(const LaunchPlan& plan, const HostParts& parts,
+                   Channel& init, Channel& shim) {
   RETURN_IF_ERROR(CreateFilesAs(plan.userns.base, plan.userns.base));
-  RETURN_IF_ERROR(BuildTree(plan, userns, shim), "build file system tree");
+  RETURN_IF_ERROR(BuildTree(plan, parts, shim), "build file system tree");
   return init.Send(ChannelTag::kMountsDone);
 }
 
-absl::Status JoinInitAndBuild(const LaunchPlan& plan, int userns, Channel& init,
-                              Channel& shim) {
+absl::Status JoinInitAndBuild(const LaunchPlan& plan, const HostParts& parts,
+                              Channel& init, Channel& shim) {
   // Nobody else would end us if the starter were killed.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return ErrnoError("prctl");
   ASSIGN_OR_RETURN(ChannelMessage message, init.Expect(ChannelTag::kInit));
@@ -60,7 +60,7 @@ absl::Status JoinInitAndBuild(const LaunchPlan& plan, int userns, Channel& init,
   }
   pid_t child = fork();
   if (child < 0) return ErrnoError("fork");
-  if (child == 0) End(Build(plan, userns, init, shim), shim);
+  if (child == 0) End(Build(plan, parts, init, shim), shim);
   return AwaitChild(child, "builder");
 }
 
@@ -100,16 +100,19 @@ absl::Status CloneInit(const LaunchPlan& plan, Channel& to_builder,
   return to_builder.Send(ChannelTag::kInit, "", init.get());
 }
 
-absl::Status Run(const LaunchPlan& plan, int netns, int userns, Channel& shim) {
+absl::Status Run(const LaunchPlan& plan, int netns, int bare_mounts, int userns,
+                 Channel& shim) {
   umask(0);
   RETURN_IF_ERROR(JoinPod(plan, netns));
-  RETURN_IF_ERROR(SeparateMounts());
+  ASSIGN_OR_RETURN(HostParts parts, OpenHostParts(plan, userns),
+                   "build file system tree");
+  RETURN_IF_ERROR(EnterBareMounts(bare_mounts));
   ASSIGN_OR_RETURN(auto ends, Channel::MakePair());
   pid_t builder = fork();
   if (builder < 0) return ErrnoError("fork");
   if (builder == 0) {
     { Channel theirs = std::move(ends.first); }
-    End(JoinInitAndBuild(plan, userns, ends.second, shim), shim);
+    End(JoinInitAndBuild(plan, parts, ends.second, shim), shim);
   }
   { Channel theirs = std::move(ends.second); }
   RETURN_IF_ERROR(EnterUserns(userns), "enter user namespace");
@@ -120,9 +123,9 @@ absl::Status Run(const LaunchPlan& plan, int netns, int userns, Channel& shim) {
 
 }  // namespace
 
-void RunUserStarter(const LaunchPlan& plan, int netns, int userns,
-                    Channel shim) {
-  End(Run(plan, netns, userns, shim), shim);
+void RunUserStarter(const LaunchPlan& plan, int netns, int bare_mounts,
+                    int userns, Channel shim) {
+  End(Run(plan, netns, bare_mounts, userns, shim), shim);
 }
 
 }  // namespace davit

@@ -41,8 +41,7 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 constexpr size_t kConsoleLogBytes = 1 << 20;
 
 // Waits for the plan: meanwhile the agent, or the host's systemd, puts us into
-// the pod's cgroups.
-// OutOfRange if the agent has given up.
+// the pod's cgroups. OutOfRange if the agent has given up.
 absl::StatusOr<LaunchPlan> ReadPlan(int client) {
   UniqueFd fd(kPlanFdOfShim);
   RETURN_IF_ERROR(AwaitPacket(client));

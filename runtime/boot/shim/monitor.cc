@@ -183,6 +183,9 @@ absl::Status Monitor::Finish() {
   int wait_status = 0;
   while (waitpid(started_.init.pid, &wait_status, 0) < 0 && errno == EINTR) {
   }
+  // Whoever waits for nothing but the processes need not wait for the rest.
+  state_.init_ended = true;
+  Publish();
   PodExit exit = ExitOfWaitStatus(wait_status);
   exit.at = absl::Now();
   exit.stop_requested = stop_.requested();
@@ -209,8 +212,9 @@ absl::Status Monitor::Finish() {
 // the kernel moves us out of them. One that dies now does it when it is back.
 absl::Status Monitor::RemoveCgroups() const {
   if (control_.has_clients()) return absl::OkStatus();
-  RETURN_IF_ERROR(pod_.cgroup.LeaveSupervisor());
-  return pod_.cgroup.Remove();
+  absl::Status removed = pod_.cgroup.LeaveSupervisor();
+  removed.Update(pod_.cgroup.Remove());
+  return removed;
 }
 
 absl::Status Monitor::WriteRecord() const {

@@ -177,6 +177,7 @@ void CloseListenFds(int count) {
 }  // namespace
 
 absl::StatusOr<StartedPod> StartPod(const LaunchPlan& plan) {
+  UniqueFd bare_mounts(kBareMountsFdOfShim);
   ASSIGN_OR_RETURN(UniqueFd netns, OpenNamespace(plan.netns_path),
                    "join network namespace");
   ASSIGN_OR_RETURN(UniqueFd userns, OpenNamespace(plan.userns.path),
@@ -185,10 +186,10 @@ absl::StatusOr<StartedPod> StartPod(const LaunchPlan& plan) {
   RETURN_IF_ERROR(MountUnixExport(plan.unix_export, plan.userns.base),
                   "mount unix-export");
   ASSIGN_OR_RETURN(auto channels, Channel::MakePair());
-  unsigned long flags = CLONE_NEWNS;
+  unsigned long flags = 0;
   // With a user namespace these are made by the starter: they shall belong to
   // the pod's root.
-  if (!userns) flags |= CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
+  if (!userns) flags = CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
   int pidfd = -1;
   // Like fork(2), but no atfork handlers run: nothing needs them here.
   long pid = syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, nullptr, &pidfd,
@@ -197,8 +198,12 @@ absl::StatusOr<StartedPod> StartPod(const LaunchPlan& plan) {
   if (pid == 0) {
     // Or the shim's death would not be seen.
     { Channel ours = std::move(channels.first); }
-    if (!userns) RunInside(plan, netns.get(), std::move(channels.second));
-    RunUserStarter(plan, netns.get(), userns.get(), std::move(channels.second));
+    if (!userns) {
+      RunInside(plan, netns.get(), bare_mounts.get(),
+                std::move(channels.second));
+    }
+    RunUserStarter(plan, netns.get(), bare_mounts.get(), userns.get(),
+                   std::move(channels.second));
   }
   StartedPod pod;
   Mark(pod, "clone");

@@ -23,8 +23,9 @@ struct StartedPod {
 };
 
 // Clones the pod's PID 1, sees it through its set-up, puts the device policy on
-// its cgroup and lets it exec. The calling process must be single-threaded; it
-// loses the descriptors of plan.listen_fds to the pod. On error the child is
+// its cgroup and lets it exec. The calling process must be single-threaded and
+// have kBareMountsFdOfShim open, which is closed; it loses the descriptors of
+// plan.listen_fds to the pod. On error the child is
 // gone and reaped, and plan.unix_export may be left mounted; the status is the
 // failed step's own.
 absl::StatusOr<StartedPod> StartPod(const LaunchPlan& plan);

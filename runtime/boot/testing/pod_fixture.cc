@@ -23,6 +23,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
+#include "runtime/boot/bare_mounts.h"
 #include "runtime/boot/plan_builder.h"
 #include "runtime/boot/root_inspector.h"
 #include "runtime/boot/shim_process.h"
@@ -323,8 +324,10 @@ absl::StatusOr<std::unique_ptr<PodProcess>> PodFixture::StartEdited(
   ASSIGN_OR_RETURN(SeccompFilter filter,
                    SeccompFilter::Create(PodSeccompProfile()));
   ASSIGN_OR_RETURN(GuestFacts guest, InspectRoot(request.rootfs, true));
-  ASSIGN_OR_RETURN(ShimProcess shim,
-                   ShimProcess::Start(ShimPath(), request.pod_id));
+  ASSIGN_OR_RETURN(UniqueFd bare_mounts, NewBareMounts());
+  ASSIGN_OR_RETURN(
+      ShimProcess shim,
+      ShimProcess::Start(ShimPath(), request.pod_id, bare_mounts.get()));
   ASSIGN_OR_RETURN(PodCgroup cgroup,
                    home.Make(request.pod_id, "edited", shim.child(), {},
                              CgroupRecordPath(request.runtime_dir)));
