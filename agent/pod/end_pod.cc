@@ -145,7 +145,8 @@ PodApps::StatusCallback ListenToApps(PodContext& context,
 void HandleAppNews(PodContext& context, const std::shared_ptr<LivePod>& pod) {
   if (pod->ReadMail()) {
     Report(context, *pod, "write record of an app's end", pod->Save());
-    RefreshSystemState(context, *pod);
+    // One that is being stopped has other things to do than to be asked.
+    if (pod->state() == PodState::kRunning) RefreshSystemState(context, *pod);
   }
   if (AllAppsDone(pod->Get().status.apps)) StopCompleted(context, pod);
 }
@@ -161,6 +162,7 @@ absl::Status EndPod(PodContext& context, LivePod& pod, const PodExit& seen) {
     value.status.finished_at = exit.at;
     MarkUnseenEnds(exit.at, value.status.apps);
   });
+  // Written below, with the rest.
   absl::Status undone = UndoAllIntents(context, pod);
   pod.Update([&](Pod& value) {
     value.status.state = PodState::kExited;

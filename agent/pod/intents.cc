@@ -1,12 +1,16 @@
 #include "agent/pod/intents.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "agent/pod/parallel.h"
 #include "agent/pod/run_plan.h"
 #include "runtime/base/rollback.h"
 #include "runtime/base/status_macros.h"
@@ -73,12 +77,33 @@ void Forget(IntentKind kind, Pod& pod) {
   }
 }
 
-// In memory alone.
-absl::Status Undo(PodContext& context, LivePod& pod, IntentKind kind) {
+// What is undone side by side, and what comes before the second at least.
+enum Lane : size_t { kNetworks, kFileSystems, kProcesses };
+
+Lane LaneOf(IntentKind kind) {
+  switch (kind) {
+    case IntentKind::kBoot:
+      return kProcesses;
+    case IntentKind::kNetns:
+    case IntentKind::kNetwork:
+      return kNetworks;
+    case IntentKind::kOverlay:
+    case IntentKind::kUserns:
+      break;
+  }
+  return kFileSystems;
+}
+
+// In memory alone. `unused`: no process uses the pod's network any more,
+// whatever is left of its boot.
+absl::Status Undo(PodContext& context, LivePod& pod, IntentKind kind,
+                  bool unused = false) {
   Pod value = pod.Get();
   if (!HasIntent(value, kind)) return absl::OkStatus();
   absl::Status status;
-  if (kind != IntentKind::kBoot && HasIntent(value, IntentKind::kBoot)) {
+  const bool free = unused && LaneOf(kind) == kNetworks;
+  if (kind != IntentKind::kBoot && !free &&
+      HasIntent(value, IntentKind::kBoot)) {
     status = absl::FailedPreconditionError(
         "waits until the pod's processes are gone");
   } else {
@@ -93,12 +118,19 @@ absl::Status Undo(PodContext& context, LivePod& pod, IntentKind kind) {
   return status;
 }
 
-void SaveUndone(PodContext& context, LivePod& pod) {
-  absl::Status saved = pod.Save();
-  if (saved.ok()) return;
-  context.Problem(absl::StrCat(
-      "pod \"", pod.name(), "\": the record still lists what is undone (",
-      saved.message(), "); it will be undone again, ignoring"));
+// One error of all, with the code of the first.
+absl::Status Join(const std::array<absl::Status, 3>& lanes) {
+  absl::Status joined = lanes[kProcesses];
+  for (Lane lane : {kNetworks, kFileSystems}) {
+    const absl::Status& status = lanes[lane];
+    if (joined.ok()) {
+      joined = status;
+    } else if (!status.ok()) {
+      joined = absl::Status(joined.code(), absl::StrCat(joined.message(), "; ",
+                                                        status.message()));
+    }
+  }
+  return joined;
 }
 
 }  // namespace
@@ -132,21 +164,44 @@ void ReleaseHostPorts(PodContext& context, const LivePod& pod) {
   context.host_ports.Release(pod.id());
 }
 
-// One write for all: after a crash in between they are undone again.
-absl::Status UndoAllIntents(PodContext& context, LivePod& pod) {
+void SaveUndone(PodContext& context, LivePod& pod) {
+  absl::Status saved = pod.Save();
+  if (saved.ok()) return;
+  context.Problem(absl::StrCat(
+      "pod \"", pod.name(), "\": the record still lists what is undone (",
+      saved.message(), "); it will be undone again, ignoring"));
+}
+
+absl::Status UndoAllIntents(PodContext& context, LivePod& pod,
+                            const PodEnd* end) {
   std::vector<Intent> intents = pod.Get().intents;
-  if (intents.empty()) return absl::OkStatus();
-  Rollback undos;
+  if (intents.empty() && end == nullptr) return absl::OkStatus();
+  std::atomic<bool> unused = false;  // the network, before the boot is undone
+  std::array<Rollback, 3> undos;
   for (const Intent& intent : intents) {
-    undos.Add(absl::StrCat("undo ", IntentKindName(intent.kind)),
-              [&context, &pod, kind = intent.kind] {
-                return Undo(context, pod, kind);
-              });
+    undos[LaneOf(intent.kind)].Add(
+        absl::StrCat("undo ", IntentKindName(intent.kind)),
+        [&context, &pod, &unused, kind = intent.kind] {
+          return Undo(context, pod, kind, unused);
+        });
   }
-  absl::Status undone = undos.Run();
-  SaveUndone(context, pod);
+  std::array<absl::Status, 3> undone;
+  auto run = [&](size_t lane) { undone[lane] = undos[lane].Run(); };
+  if (end == nullptr) run(kProcesses);
+  ParallelFor(2, 2, [&](size_t lane) {
+    if (end != nullptr && lane == kNetworks) {
+      unused = end->network_unused();
+      if (!unused) return;
+    }
+    if (end != nullptr && lane == kFileSystems) {
+      end->await();
+      run(kProcesses);
+    }
+    run(lane);
+  });
+  if (end != nullptr && !unused) run(kNetworks);
   ReleaseHostPorts(context, pod);
-  return undone;
+  return Join(undone);
 }
 
 }  // namespace davit

@@ -1,6 +1,7 @@
 #ifndef DAVIT_AGENT_POD_INTENTS_H_
 #define DAVIT_AGENT_POD_INTENTS_H_
 
+#include <functional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -24,8 +25,27 @@ absl::Status BeginIntents(LivePod& pod, const std::vector<IntentKind>& kinds);
 // another pod. FailedPrecondition then.
 absl::Status UndoIntent(PodContext& context, LivePod& pod, IntentKind kind);
 
-// Undoes all, last first, whatever fails; joins the errors.
-absl::Status UndoAllIntents(PodContext& context, LivePod& pod);
+// A pod that was told to stop. Called on threads of their own.
+struct PodEnd {
+  // Waits until no process of the pod uses its network any more; false: it may.
+  std::function<bool()> network_unused;
+  // Waits for the end of it all, or gives up: then the undo of the boot kills.
+  std::function<void()> await;
+};
+
+// Undoes all, whatever fails, in memory alone: the caller writes the record
+// (SaveUndone), and after a crash in between they are undone again. First the
+// processes (intent "boot"); then, side by side, each last first, the networks
+// and the file systems. Joins the errors.
+//
+// With `end`, the pod is about to end by itself: the boot is undone when it
+// has, and the networks do not wait for that.
+absl::Status UndoAllIntents(PodContext& context, LivePod& pod,
+                            const PodEnd* end = nullptr);
+
+// Writes the record after undos. A failure is a problem, but no error: what is
+// still listed is undone again.
+void SaveUndone(PodContext& context, LivePod& pod);
 
 // Frees the pod's ports of the node once nothing can use them any more.
 void ReleaseHostPorts(PodContext& context, const LivePod& pod);

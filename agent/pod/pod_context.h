@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "agent/pod/detacher.h"
 #include "agent/pod/host_ports.h"
+#include "agent/pod/launcher_copy.h"
 #include "agent/pod/mount_ops.h"
 #include "agent/pod/pod_events.h"
 #include "agent/pod/pod_paths.h"
@@ -31,7 +32,7 @@ namespace davit {
 struct PodManagerOptions {
   std::string root = "/var/lib/davit";  // absolute
   std::string state = "/run/davit";     // absolute
-  // The davit-app binary, bound into each pod.
+  // The davit-app binary, which each pod gets to see.
   std::string app_launcher = "/usr/libexec/davit/davit-app";
   // Root image of pods that name none.
   std::string stage1_image = "localhost/davit/stage1:latest";
@@ -89,6 +90,7 @@ struct PodContext {
   PodTable table;
   HostPortTable host_ports;
   std::unique_ptr<Detacher> detacher;
+  std::unique_ptr<LauncherCopy> launcher_copy;
   // Held while a pod is being made (shared) and while garbage is collected:
   // what a new pod has must not be taken for nobody's. Before all other locks.
   absl::Mutex garbage;

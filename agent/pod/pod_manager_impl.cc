@@ -16,6 +16,7 @@
 #include "agent/pod/recover.h"
 #include "agent/pod/run_plan.h"
 #include "agent/pod/run_pod.h"
+#include "agent/pod/spec_needs.h"
 #include "agent/pod/stop_pod.h"
 #include "agent/pod/volumes.h"
 #include "runtime/base/status_macros.h"
@@ -76,6 +77,8 @@ class PodManagerImpl : public PodManager {
     context_.events = std::make_shared<PodEvents>(options.event_capacity);
     context_.workers = std::make_shared<WorkerPool>(kMaxWorkers);
     context_.detacher = std::make_unique<Detacher>(deps.network);
+    context_.launcher_copy = std::make_unique<LauncherCopy>(
+        options.app_launcher, context_.paths.launcher_dir());
   }
 
   ~PodManagerImpl() override {

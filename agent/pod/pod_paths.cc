@@ -21,6 +21,10 @@ std::string AgentPaths::pods() const { return absl::StrCat(root, "/pods"); }
 
 std::string AgentPaths::trash() const { return absl::StrCat(root, "/trash"); }
 
+std::string AgentPaths::launcher_dir() const {
+  return absl::StrCat(root, "/launcher");
+}
+
 std::string AgentPaths::runtime_dirs() const {
   return absl::StrCat(state, "/pods");
 }
@@ -34,7 +38,9 @@ PodPaths AgentPaths::ForPod(absl::string_view id) const {
   paths.rootfs = absl::StrCat(paths.dir, "/rootfs");
   paths.apps = absl::StrCat(paths.dir, "/apps");
   paths.journal = absl::StrCat(paths.dir, "/logs/journal");
-  paths.app_launcher = absl::StrCat(paths.dir, "/davit-app");
+  paths.launcher_dir = absl::StrCat(paths.dir, "/launcher");
+  paths.app_launcher = absl::StrCat(paths.launcher_dir, "/davit-app");
+  paths.empty = absl::StrCat(paths.dir, "/empty");
   paths.exit_file = absl::StrCat(paths.dir, "/exit.json");
   paths.console_log = absl::StrCat(paths.dir, "/console.log");
   paths.runtime_dir = absl::StrCat(runtime_dirs(), "/", id);

@@ -10,6 +10,7 @@ namespace davit {
 // Where the agent keeps its pods: two trees, both relocatable by flag.
 //
 //   <root>/                      /var/lib/davit: outlives a reboot
+//     launcher/davit-app         the app launcher that this agent's pods run
 //     pods/<id>/                 one pod; 0700
 //       pod.json                 its record (internal.state.v1.PodRecord)
 //       upper/ work/             writable layer of its root
@@ -17,8 +18,10 @@ namespace davit {
 //                                  roots at rootfs/opt/stage2/<app>/rootfs
 //       apps/<app>/upper,work/   writable layer of an app
 //       logs/journal/            /var/log/journal of the pod
-//       davit-app                the pod's own copy of the app launcher
-//       exit.json console.log    written by the pod's shim
+//       launcher/davit-app       a hard link to the app launcher
+//       (launcher_copy.h) empty/                   the lower layer that an
+//       overlay needs beside it exit.json console.log    written by the pod's
+//       shim
 //     pods/.new-<id>/            a pod that is being created; its rename
 //     commits trash/<id>/                removed pods while they are deleted
 //
@@ -33,7 +36,8 @@ struct PodPaths {
   std::string rootfs;
   std::string apps;
   std::string journal;
-  std::string app_launcher;
+  std::string launcher_dir, app_launcher;
+  std::string empty;
   std::string exit_file;
   std::string console_log;
   std::string runtime_dir;
@@ -51,6 +55,7 @@ struct AgentPaths {
 
   std::string pods() const;
   std::string trash() const;
+  std::string launcher_dir() const;
   std::string runtime_dirs() const;
   PodPaths ForPod(absl::string_view id) const;
 };

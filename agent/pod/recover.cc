@@ -14,7 +14,7 @@
 #include "agent/pod/live_changes.h"
 #include "agent/pod/parallel.h"
 #include "agent/pod/reconcile.h"
-#include "agent/pod/run_pod.h"
+#include "agent/pod/spec_needs.h"
 #include "agent/pod/stop_pod.h"
 #include "runtime/base/status_macros.h"
 
@@ -159,8 +159,10 @@ void RecoverPod(PodContext& context, const std::shared_ptr<LivePod>& pod,
       case PodState::kExited:
       case PodState::kFailed:
       case PodState::kRemoving:
+        if (pod->Get().intents.empty()) break;
         tally.Check(*pod, "undo what an earlier run left",
                     UndoAllIntents(context, *pod));
+        SaveUndone(context, *pod);
         break;
     }
     if (pod->Get().remove_requested) FinishRemoval(context, *pod, tally);

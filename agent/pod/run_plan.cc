@@ -16,6 +16,11 @@ namespace {
 // journald of the pod finds its persistent directory from the first line on,
 // instead of flushing to it later.
 constexpr char kJournalFlushed[] = "/run/systemd/journal/flushed";
+// Its directory is our mount and goes with the pod: a systemd that shuts down
+// would start umount(8) for it, which journald does not let go of.
+constexpr char kJournalMountConfig[] =
+    "/run/systemd/system/var-log-journal.mount.d/davit.conf";
+constexpr char kJournalMount[] = "[Unit]\nDefaultDependencies=no\n";
 
 // IFNAMSIZ - 1 of <linux/if.h>.
 constexpr size_t kMaxInterfaceName = 15;
@@ -46,6 +51,7 @@ std::vector<PodFile> PlanFiles(const Pod& pod, const BootInputs& inputs) {
       TextFile("/etc/resolv.conf",
                EtcResolvConf(PlanDns(pod, inputs.node_resolv_conf))));
   files.push_back(TextFile(kJournalFlushed, ""));
+  files.push_back(TextFile(kJournalMountConfig, kJournalMount));
   return files;
 }
 
@@ -160,8 +166,9 @@ BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs) {
       UsesHostNetwork(pod.spec) ? inputs.node_netns : pod.status.netns_path;
   request.binds = {
       {inputs.paths.journal, "/var/log/journal", /*read_only=*/false},
-      {inputs.app_launcher, kAppLauncherInPod, /*read_only=*/true},
   };
+  request.overlays = {
+      {{inputs.paths.launcher_dir, inputs.paths.empty}, kAppLauncherDirInPod}};
   request.journal_dir = inputs.paths.journal;
   request.files = PlanFiles(pod, inputs);
   request.confinement = inputs.confinement;

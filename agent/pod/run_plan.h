@@ -46,7 +46,6 @@ PodNetworkRequest PlanNetwork(const Pod& pod, const std::string& netns_path);
 struct BootInputs {
   PodPaths paths;
   std::vector<AppSpec> apps;
-  std::string app_launcher;      // the davit-app binary on the host
   std::string node_resolv_conf;  // the text of the node's
   std::string node_netns;        // for pods with the node's network
   absl::Duration ready_timeout;

@@ -294,7 +294,6 @@ BootInputs Inputs() {
   BootInputs inputs;
   inputs.paths = kPaths.ForPod("id");
   inputs.node_resolv_conf = "nameserver 127.0.0.53\nnameserver 10.0.0.1\n";
-  inputs.app_launcher = "/usr/libexec/davit/davit-app";
   inputs.ready_timeout = absl::Seconds(9);
   return inputs;
 }
@@ -317,13 +316,15 @@ TEST(BootTest, RequestIsComplete) {
   EXPECT_EQ(request.state_dir, "/var/lib/davit/pods/id");
   EXPECT_EQ(request.ready_timeout, absl::Seconds(9));
   EXPECT_THAT(request.init_argv, IsEmpty());
-  ASSERT_EQ(request.binds.size(), 2u);
+  ASSERT_EQ(request.binds.size(), 1u);
   EXPECT_EQ(request.binds[0].source, "/var/lib/davit/pods/id/logs/journal");
   EXPECT_EQ(request.binds[0].target, "/var/log/journal");
   EXPECT_FALSE(request.binds[0].read_only);
-  EXPECT_EQ(request.binds[1].source, "/usr/libexec/davit/davit-app");
-  EXPECT_EQ(request.binds[1].target, kAppLauncherInPod);
-  EXPECT_TRUE(request.binds[1].read_only);
+  ASSERT_EQ(request.overlays.size(), 1u);
+  EXPECT_THAT(request.overlays[0].lower_dirs,
+              ElementsAre("/var/lib/davit/pods/id/launcher",
+                          "/var/lib/davit/pods/id/empty"));
+  EXPECT_EQ(request.overlays[0].target, kAppLauncherDirInPod);
 }
 
 TEST(BootTest, Files) {
@@ -343,6 +344,9 @@ TEST(BootTest, Files) {
   EXPECT_EQ(FindFile(request, "/etc/resolv.conf")->content,
             "nameserver 10.0.0.1\n");
   ASSERT_NE(FindFile(request, "/run/systemd/journal/flushed"), nullptr);
+  ASSERT_NE(FindFile(request,
+                     "/run/systemd/system/var-log-journal.mount.d/davit.conf"),
+            nullptr);
   EXPECT_NE(FindFile(request, "/run/systemd/system/app-web.service"), nullptr);
 }
 

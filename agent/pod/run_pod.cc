@@ -1,8 +1,5 @@
 #include "agent/pod/run_pod.h"
 
-#include <fcntl.h>
-#include <sys/sendfile.h>
-
 #include <algorithm>
 #include <future>
 #include <memory>
@@ -11,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "agent/pod/app_plan.h"
 #include "agent/pod/app_state.h"
@@ -20,7 +16,7 @@
 #include "agent/pod/intents.h"
 #include "agent/pod/pod_state.h"
 #include "agent/pod/run_plan.h"
-#include "runtime/base/errno_error.h"
+#include "agent/pod/spec_needs.h"
 #include "runtime/base/file.h"
 #include "runtime/base/rollback.h"
 #include "runtime/base/status_macros.h"
@@ -34,22 +30,6 @@ namespace {
 absl::Status AsPrecondition(const absl::Status& status,
                             absl::string_view context) {
   return Annotate(absl::FailedPreconditionError(status.message()), context);
-}
-
-// Not synced: each start makes it anew. Within the kernel: as a string it would
-// blow up the heap of every thread that starts a pod.
-absl::Status CopyProgram(const std::string& from, const std::string& to) {
-  UniqueFd in(open(from.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!in) return ErrnoError("open(%s)", from);
-  RETURN_IF_ERROR(RemoveFile(to));
-  UniqueFd out(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555));
-  if (!out) return ErrnoError("open(%s, O_CREAT)", to);
-  ssize_t n;
-  do {
-    n = sendfile(out.get(), in.get(), nullptr, size_t{64} << 20);
-  } while (n > 0 || (n < 0 && errno == EINTR));
-  if (n < 0) return ErrnoError("sendfile(%s, %s)", to, from);
-  return absl::OkStatus();
 }
 
 // One start. Made for one call of StartPod.
@@ -129,6 +109,7 @@ class PodStarter {
   PodConfinement confinement_;
   std::vector<AppSpec> apps_;
   PodUserns userns_;  // empty path: the host's users
+  absl::StatusOr<PodApps::SystemState> system_;
   Rollback rollback_;
   std::set<IntentKind> begun_;  // their undos are registered
   // Shim and cgroups, made beside root and network.
@@ -194,8 +175,11 @@ absl::Status PodStarter::Check() {
   ASSIGN_OR_RETURN(confinement_,
                    ResolveConfinement(spec_, context_.options.seccomp_dir));
   RETURN_IF_ERROR(CheckNetworks(context_, spec_));
-  RETURN_IF_ERROR(UndoAllIntents(context_, *pod_),
-                  "undo what an earlier run left");
+  if (!pod_->Get().intents.empty()) {
+    absl::Status undone = UndoAllIntents(context_, *pod_);
+    SaveUndone(context_, *pod_);
+    RETURN_IF_ERROR(undone, "undo what an earlier run left");
+  }
   return context_.host_ports.Claim(pod_->Get());
 }
 
@@ -310,14 +294,14 @@ absl::Status PodStarter::AttachNetworks() {
   return absl::OkStatus();
 }
 
-absl::Status MakeForBoot(const PodPaths& paths, const std::string& launcher) {
+absl::Status MakeForBoot(const PodPaths& paths, LauncherCopy& launcher) {
   RETURN_IF_ERROR(MakeDirectories(paths.journal));
+  RETURN_IF_ERROR(MakeDirectories(paths.launcher_dir));
+  RETURN_IF_ERROR(MakeDirectories(paths.empty));
   RETURN_IF_ERROR(MakeDirectories(paths.runtime_dir, 0700));
   // Of an earlier run; it must not be taken for this one's.
   RETURN_IF_ERROR(RemoveFile(paths.exit_file));
-  // Root in a pod without a user namespace can make a read-only bind writable
-  // again: what it could overwrite then must be nobody else's.
-  return CopyProgram(launcher, paths.app_launcher);
+  return launcher.LinkTo(paths.app_launcher);
 }
 
 // Most of its time is spent waiting for the kernel to move the shim into its
@@ -326,10 +310,10 @@ void PodStarter::BeginPreparing() {
   preparing_ =
       std::async(std::launch::async,
                  [launcher = context_.deps.launcher, paths = pod_->paths(),
-                  program = context_.options.app_launcher,
+                  program = context_.launcher_copy.get(),
                   request = PlanPreparation(pod_->Get(), pod_->paths())]()
                      -> absl::StatusOr<std::unique_ptr<PreparedPod>> {
-                   RETURN_IF_ERROR(MakeForBoot(paths, program));
+                   RETURN_IF_ERROR(MakeForBoot(paths, *program));
                    return launcher->Prepare(request);
                  });
 }
@@ -355,7 +339,6 @@ absl::Status PodStarter::LaunchSystemd() {
   // A node without the file has no DNS of its own.
   inputs.node_resolv_conf = ReadFile(context_.options.resolv_conf).value_or("");
   inputs.node_netns = context_.options.node_netns;
-  inputs.app_launcher = pod_->paths().app_launcher;
   inputs.ready_timeout = context_.options.ready_timeout;
   inputs.confinement = confinement_.machine;
   ASSIGN_OR_RETURN(std::shared_ptr<PodProcess> process,
@@ -404,19 +387,19 @@ std::vector<std::string> PodStarter::AppNames() const {
 }
 
 absl::Status PodStarter::StartApps() {
-  PodApps& apps = *context_.deps.apps;
-  RETURN_IF_ERROR(
-      apps.StartAll(Ref(), AppNames(), context_.options.apps_timeout),
+  const std::vector<std::string> names = AppNames();
+  ASSIGN_OR_RETURN(
+      PodApps::StartedApps started,
+      context_.deps.apps->StartAll(Ref(), names, context_.options.apps_timeout),
       "start apps");
-  for (const std::string& name : AppNames()) {
-    ASSIGN_OR_RETURN(AppStatus status, apps.GetStatus(Ref(), name),
-                     absl::StrCat("status of app \"", name, "\""));
-    pod_->UpdateQuietly([&](Pod& pod) {
+  pod_->UpdateQuietly([&](Pod& pod) {
+    for (size_t i = 0; i < names.size(); ++i) {
       for (AppState& app : pod.status.apps) {
-        if (app.name == name) MergeAppStatus(status, app);
+        if (app.name == names[i]) MergeAppStatus(started.statuses[i], app);
       }
-    });
-  }
+    }
+  });
+  system_ = std::move(started.system);
   return WatchApps();
 }
 
@@ -434,12 +417,10 @@ absl::Status PodStarter::WatchApps() {
 absl::Status PodStarter::EnterRunning() {
   RETURN_IF_ERROR(CheckNotInterrupted());
   // What systemd thinks of itself is for people; a start does not depend on it.
-  std::string system_state;
-  if (auto state = context_.deps.apps->GetSystemState(Ref()); state.ok()) {
-    system_state = state->state;
-  }
-  pod_->UpdateQuietly(
-      [&](Pod& pod) { pod.status.system_state = system_state; });
+  if (apps_.empty()) system_ = context_.deps.apps->GetSystemState(Ref());
+  pod_->UpdateQuietly([&](Pod& pod) {
+    pod.status.system_state = system_.ok() ? system_->state : "";
+  });
   auto run = [](Pod& pod) { pod.status.state = PodState::kRunning; };
   RETURN_IF_ERROR(pod_->RecordUnlessInterrupted(run), "write record");
   rollback_.Commit();
@@ -480,53 +461,6 @@ absl::Status PodStarter::Fail(const absl::Status& cause) {
 }
 
 }  // namespace
-
-absl::StatusOr<PodImages> HoldImages(PodContext& context, const Pod& pod) {
-  PodImages images;
-  std::string root = pod.root_image_id;
-  if (root.empty()) root = pod.spec.root_image;
-  if (root.empty()) root = context.options.stage1_image;
-  ASSIGN_OR_RETURN(images.root, context.deps.images->Hold(root),
-                   "spec.rootImage");
-  for (size_t i = 0; i < pod.spec.containers.size(); ++i) {
-    std::string image = pod.spec.containers[i].image;
-    if (i < pod.status.apps.size() && !pod.status.apps[i].image_id.empty()) {
-      image = pod.status.apps[i].image_id;
-    }
-    ASSIGN_OR_RETURN(std::unique_ptr<ImageHold> hold,
-                     context.deps.images->Hold(image),
-                     absl::StrCat("spec.containers[", i, "].image"));
-    images.apps.push_back(std::move(hold));
-  }
-  return images;
-}
-
-absl::Status CheckNetworks(PodContext& context, const PodSpec& spec) {
-  std::vector<NetworkAttachment> wanted = JoinedNetworks(spec);
-  if (wanted.empty()) return absl::OkStatus();
-  const char* field =
-      spec.attachments.empty() ? "spec.networks" : "spec.networkAttachments";
-  std::vector<NetworkInfo> known = context.deps.network->ListNetworks();
-  for (const NetworkAttachment& one : wanted) {
-    auto it = std::find_if(
-        known.begin(), known.end(),
-        [&](const NetworkInfo& info) { return info.name == one.name; });
-    std::string context =
-        absl::StrCat(field, ": network \"", one.name, "\" is ");
-    if (it == known.end()) {
-      std::vector<std::string> names;
-      for (const NetworkInfo& info : known) names.push_back(info.name);
-      return absl::NotFoundError(absl::StrCat(
-          context, "not configured (there are: ", absl::StrJoin(names, ", "),
-          ")"));
-    }
-    if (!it->error.empty()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(context, "broken: ", it->error));
-    }
-  }
-  return absl::OkStatus();
-}
 
 absl::Status StartPod(PodContext& context,
                       const std::shared_ptr<LivePod>& pod) {

@@ -2,10 +2,8 @@
 #define DAVIT_AGENT_POD_RUN_POD_H_
 
 #include <memory>
-#include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "agent/pod/live_pod.h"
 #include "agent/pod/pod_context.h"
 
@@ -28,14 +26,6 @@ namespace davit {
 // The caller holds `pod->operation`. Errors: those of StartPod in
 // proto/davit/v1/pod_service.proto; Aborted if a StartInterrupt came.
 absl::Status StartPod(PodContext& context, const std::shared_ptr<LivePod>& pod);
-
-// Holds the root image and those of the apps, by id where it is known. NotFound
-// names the field, "spec.containers[0].image: …".
-absl::StatusOr<PodImages> HoldImages(PodContext& context, const Pod& pod);
-
-// OK if all networks of the spec are configured. NotFound names the first that
-// is not, and those that are.
-absl::Status CheckNetworks(PodContext& context, const PodSpec& spec);
 
 }  // namespace davit
 

@@ -1,5 +1,7 @@
 #include "agent/pod/stop_pod.h"
 
+#include <future>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,9 @@
 
 namespace davit {
 namespace {
+
+// What a shim may take to clean up after its pod's processes have ended.
+constexpr absl::Duration kShimTimeout = absl::Seconds(30);
 
 // A stop goes on when its record cannot be written: a full disk must not keep
 // pods alive.
@@ -47,15 +52,11 @@ std::vector<std::string> LiveApps(const Pod& pod) {
   return names;
 }
 
-// What systemd says of an app after its stop is its exact end. It can be asked
-// only while the pod lives.
-void RecordFinalStatus(PodContext& context, LivePod& pod, const PodRef& ref,
-                       const std::string& name) {
-  absl::StatusOr<AppStatus> status = context.deps.apps->GetStatus(ref, name);
-  if (!status.ok()) return;
+void RecordFinalStatus(LivePod& pod, const std::string& name,
+                       const AppStatus& status) {
   pod.UpdateQuietly([&](Pod& value) {
     for (AppState& app : value.status.apps) {
-      if (app.name == name) MergeAppStatus(*status, app);
+      if (app.name == name) MergeAppStatus(status, app);
     }
   });
 }
@@ -78,26 +79,42 @@ void StopApps(PodContext& context, LivePod& pod, absl::Duration grace) {
              process != nullptr ? process->init() : ProcessIdentity()};
   std::vector<std::string> names;
   if (process != nullptr) names = LiveApps(pod.Get());
+  std::vector<absl::StatusOr<AppStatus>> ends(names.size());
   ParallelFor(names.size(), names.size(), [&](size_t i) {
-    absl::Status stopped = context.deps.apps->Stop(ref, names[i], grace);
-    if (stopped.ok()) return;
+    ends[i] = context.deps.apps->Stop(ref, names[i], grace);
+    // With its pod its apps have ended.
+    if (ends[i].ok() || absl::IsNotFound(ends[i].status())) return;
     context.Problem(absl::StrCat("pod \"", pod.name(), "\": stop app \"",
-                                 names[i], "\": ", stopped.message(),
+                                 names[i], "\": ", ends[i].status().message(),
                                  ", its pod is stopped all the same"));
   });
   // News that are still on their way are older than what is asked for now.
   context.deps.apps->Unwatch(pod.id());
   pod.CloseMail();
-  for (const std::string& name : names) {
-    RecordFinalStatus(context, pod, ref, name);
+  // What systemd says of an app after its stop is its exact end.
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (ends[i].ok()) RecordFinalStatus(pod, names[i], *ends[i]);
   }
-  SaveIfPossible(context, pod);
+  if (!names.empty()) SaveIfPossible(context, pod);
 }
 
-void StopSystem(PodContext& context, LivePod& pod, absl::Duration grace) {
+// Waits until the pod's systemd has stopped all that it manages; the connection
+// that it is told by takes some milliseconds, beside the stop of the apps. The
+// systemd may be busy, hang, or be somebody else's: nothing depends on it.
+std::future<bool> ListenForShutdown(PodContext& context, LivePod& pod,
+                                    absl::Duration grace) {
   std::shared_ptr<PodProcess> process = pod.process();
-  if (process == nullptr) return;
-  absl::StatusOr<PodExit> exit = process->Stop(grace);
+  if (process == nullptr || grace <= absl::ZeroDuration()) return {};
+  return std::async(
+      std::launch::async,
+      [apps = context.deps.apps, ref = PodRef{pod.id(), process->init()},
+       grace] { return apps->AwaitShutdown(ref, grace + kShimTimeout).ok(); });
+}
+
+// Waits for the shim too and takes down how the pod ended.
+void AwaitEnd(PodContext& context, LivePod& pod, PodProcess& process,
+              absl::Duration grace) {
+  absl::StatusOr<PodExit> exit = process.WaitExit(grace + kShimTimeout);
   if (!exit.ok()) {
     context.Problem(absl::StrCat("pod \"", pod.name(), "\": stop: ",
                                  exit.status().message(), ", killing it"));
@@ -105,6 +122,28 @@ void StopSystem(PodContext& context, LivePod& pod, absl::Duration grace) {
   }
   pod.UpdateQuietly([&](Pod& value) { value.status.exit = *exit; });
   pod.SetProcess(nullptr);
+}
+
+// Stops the pod's systemd and undoes what there is of the pod on the node.
+absl::Status StopSystem(PodContext& context, LivePod& pod, absl::Duration grace,
+                        std::future<bool> shutdown) {
+  std::shared_ptr<PodProcess> process = pod.process();
+  if (process == nullptr) return UndoAllIntents(context, pod);
+  absl::Status stopping = process->BeginStop(grace);
+  if (!stopping.ok()) {
+    context.Problem(absl::StrCat("pod \"", pod.name(), "\": stop: ",
+                                 stopping.message(), ", killing it"));
+    return UndoAllIntents(context, pod);
+  }
+  PodEnd end;
+  // Something may still run after the systemd, on its way out; but a network
+  // takes its interface away before it gives its address to another pod.
+  end.network_unused = [&] {
+    if (shutdown.valid() && shutdown.get()) return true;
+    return process->WaitProcesses(grace + kShimTimeout).ok();
+  };
+  end.await = [&] { AwaitEnd(context, pod, *process, grace); };
+  return UndoAllIntents(context, pod, &end);
 }
 
 void EndStopped(PodStatus& status) {
@@ -118,31 +157,37 @@ void EndStopped(PodStatus& status) {
   status.message = DescribeExit(*status.exit);
 }
 
-void LeaveStopping(PodContext& context, LivePod& pod) {
+// False if there was nothing to leave.
+bool LeaveStopping(LivePod& pod) {
   Pod now = pod.Get();
   bool rebooting =
       now.status.state == PodState::kExited && now.status.reason == kRebooting;
-  if (!now.stop_requested && !rebooting) return;
+  if (!now.stop_requested && !rebooting) return false;
   pod.Update([&](Pod& value) {
     value.stop_requested = false;
     if (value.status.state == PodState::kStopping) EndStopped(value.status);
     if (rebooting) value.status.reason = "Stopped";  // it stays down
   });
-  SaveIfPossible(context, pod);
+  return true;
 }
 
 absl::Status StopSteps(PodContext& context, LivePod& pod,
                        const StopRequest& request) {
   Pod value = pod.Get();
+  absl::Status undone;
   if (MayHaveProcesses(value.status.state)) {
     absl::Duration grace = request.grace.value_or(value.spec.termination_grace);
+    std::future<bool> shutdown = ListenForShutdown(context, pod, grace);
     EnterStopping(context, pod, request);
     Wake(context, pod);
     StopApps(context, pod, grace);
-    StopSystem(context, pod, grace);
+    undone = StopSystem(context, pod, grace, std::move(shutdown));
+  } else {
+    undone = UndoAllIntents(context, pod);
   }
-  absl::Status undone = UndoAllIntents(context, pod);
-  if (!HasIntent(pod.Get(), IntentKind::kBoot)) LeaveStopping(context, pod);
+  bool gone = !HasIntent(pod.Get(), IntentKind::kBoot);
+  bool left = gone && LeaveStopping(pod);
+  if (left || !value.intents.empty()) SaveUndone(context, pod);
   return undone;
 }
 

@@ -14,6 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "cli/client.h"
+#include "davit/v1/pod_service.grpc.pb.h"
+#include "grpcpp/client_context.h"
 #include "tests/bench/bench_pods.h"
 #include "tests/bench/nspawn_peer.h"
 #include "tests/bench/samples.h"
@@ -54,14 +57,26 @@ void StartPod(TestNode& node, const std::string& name, bool machine) {
   }
 }
 
-void MeasurePod(TestNode& node, const std::string& name, bool machine,
-                Figures& figures) {
+// By gRPC, as a remote client stops it: the peer is stopped by a signal, not by
+// a program that has to start first.
+void StopPod(cli::Client& agent, const std::string& name) {
+  v1::StopPodRequest request;
+  request.set_pod(name);
+  v1::StopPodResponse response;
+  grpc::ClientContext rpc;
+  absl::Status stopped =
+      agent.ToStatus(agent.pods().StopPod(&rpc, request, &response));
+  if (!stopped.ok()) Die(stopped.ToString());
+}
+
+void MeasurePod(TestNode& node, cli::Client& agent, const std::string& name,
+                bool machine, Figures& figures) {
   StartPod(node, name, machine);
   nlohmann::json pod = node.GetPod(name);
   figures.set_up.Add(MillisecondsTo("exec", pod));
   figures.ready.Add(MillisecondsTo("ready", pod));
   absl::Time start = absl::Now();
-  node.MustCtl({"stop", name});
+  StopPod(agent, name);
   figures.stop.Add(Milliseconds(start));
   node.MustCtl({"delete", name});
 }
@@ -100,10 +115,11 @@ void PrintTargets(const Figures& machine, const Figures& stage1,
 
 void OneByOne(TestNode& node, const std::string& root, int runs) {
   Figures machine, stage1, nspawn;
+  cli::Client agent(absl::StrCat("unix://", node.state(), "/davit.sock"));
   for (int run = 0; run < runs; ++run) {
-    MeasurePod(node, absl::StrCat("machine", run), true, machine);
+    MeasurePod(node, agent, absl::StrCat("machine", run), true, machine);
     MeasureNspawn(node, root, nspawn);
-    MeasurePod(node, absl::StrCat("stage1-", run), false, stage1);
+    MeasurePod(node, agent, absl::StrCat("stage1-", run), false, stage1);
   }
   printf("%d runs, interleaved; milliseconds\n\n", runs);
   printf("%-34s %9s %9s %9s %9s\n", "", "min", "median", "p90", "max");
@@ -112,10 +128,10 @@ void OneByOne(TestNode& node, const std::string& root, int runs) {
   };
   row("davit, machine: to systemd's exec", machine.set_up);
   row("davit, machine: to READY", machine.ready);
-  row("davit, machine: davitctl stop", machine.stop);
+  row("davit, machine: StopPod", machine.stop);
   row("davit, stage1: to systemd's exec", stage1.set_up);
   row("davit, stage1: to READY", stage1.ready);
-  row("davit, stage1: davitctl stop", stage1.stop);
+  row("davit, stage1: StopPod", stage1.stop);
   row("nspawn, machine: to READY", nspawn.ready);
   row("nspawn, machine: stop", nspawn.stop);
   PrintTargets(machine, stage1, nspawn);

@@ -69,11 +69,12 @@ TEST(StartOrderTest, IsTheOneOfTheDesign) {
       {"network namespace", {"unshare(CLONE_NEWNET)"}},
       {"its pin", {"mount(\"/proc/", "/ns/net\"", "/cni-", "MS_BIND"}},
       {"CNI plugin", {"execve(", "/ptp\""}},
-      {"namespaces", {"CLONE_NEWNS", "CLONE_NEWPID"}},
+      {"namespaces", {"clone(", "CLONE_NEWPID"}},
+      {"mount namespace", {"unshare(CLONE_NEWNS)"}},
       {"new root", {"pivot_root("}},
       {"systemd", {"execve(", "init\""}},
       {"journald", {"execve(", "systemd-journald\""}},
-      {"app launcher", {"execve(\"/run/davit/davit-app\"", "\"run\""}},
+      {"app launcher", {"execve(\"/run/host/davit/davit-app\"", "\"run\""}},
       {"app", {"execve(\"/bin/sleep\"", "4242"}},
   };
   int at = 0;
@@ -86,7 +87,7 @@ TEST(StartOrderTest, IsTheOneOfTheDesign) {
   // Beside root and network, but before it clones PID 1.
   const int shim = Find(lines, 0, {"execve(", "davit-shim"});
   EXPECT_GE(shim, 0);
-  EXPECT_LT(shim, Find(lines, 0, {"CLONE_NEWNS", "CLONE_NEWPID"}));
+  EXPECT_LT(shim, Find(lines, 0, {"clone(", "CLONE_NEWPID"}));
 }
 
 }  // namespace

@@ -307,11 +307,12 @@ HostSnapshot TestNode::Snapshot() const {
                                cgroup_parent_, "*' ! -name '*.slice'"));
   snapshot["processes"] =
       Processes(cgroup_parent_, dir_ / "libexec/davit-shim");
-  // The lock and the socket of the agent, and what the image store holds, are
-  // not a pod's.
+  // The lock and the socket of the agent, its copy of the app launcher, and
+  // what the image store holds, are not a pod's.
   list("files",
        absl::StrCat("cd ", dir_.path(),
-                    " && find root ! -path 'root/images*' ! -name lock; cd ",
+                    " && find root ! -path 'root/images*' ! -name lock"
+                    " ! -path 'root/launcher*'; cd ",
                     state_dir_.path(),
                     " && find state ! -name 'davit.sock*' ! -name lock"));
   return snapshot;

@@ -1,6 +1,7 @@
 #include "agent/pod/testing/fake_world.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <utility>
@@ -165,6 +166,23 @@ PodSpec FakeWorld::Spec(const std::string& name, int apps) {
     spec.containers.push_back(container);
   }
   return spec;
+}
+
+void FakeWorld::ExpectUndone(const std::vector<std::string>& before,
+                             const std::vector<std::string>& beside) const {
+  std::vector<std::string> network = before, others = before;
+  for (const char* op : {"detach", "rm_netns"}) network.push_back(op);
+  others.insert(others.end(), beside.begin(), beside.end());
+  others.push_back("unmount");
+  std::vector<std::string> seen_network, seen_others;
+  for (const std::string& op : journal.lines()) {
+    const bool first = seen_others.size() < before.size();
+    const bool of_network = op == "detach" || op == "rm_netns";
+    if (first || of_network) seen_network.push_back(op);
+    if (first || !of_network) seen_others.push_back(op);
+  }
+  EXPECT_EQ(seen_network, network);
+  EXPECT_EQ(seen_others, others);
 }
 
 std::vector<std::string> FakeWorld::Leftovers() {

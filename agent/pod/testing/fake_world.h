@@ -102,6 +102,10 @@ class FakeWorld {
   // What is left on the host, of all pods: "mount …", "netns …", …; empty when
   // clean.
   std::vector<std::string> Leftovers();
+  // The journal must hold `before`, then the undo of the network and, beside
+  // it, what `beside` says and the undo of the root.
+  void ExpectUndone(const std::vector<std::string>& before,
+                    const std::vector<std::string>& beside = {}) const;
   // Waits for the pod to get there.
   bool WaitForState(const std::string& pod, PodState state);
   bool WaitFor(const std::function<bool()>& condition);

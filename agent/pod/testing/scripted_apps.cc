@@ -26,21 +26,26 @@ AppStatus ScriptedApps::Ended(int exit_code) {
   return status;
 }
 
-absl::Status ScriptedApps::StartAll(const PodRef& pod,
-                                    const std::vector<std::string>& apps,
-                                    absl::Duration) {
+absl::StatusOr<PodApps::StartedApps> ScriptedApps::StartAll(
+    const PodRef& pod, const std::vector<std::string>& apps, absl::Duration) {
   RETURN_IF_ERROR(journal_->Enter("start_apps"));
+  StartedApps started;
   {
     absl::MutexLock lock(&mutex_);
     for (const std::string& app : apps) apps_[pod.pod_id][app] = start_as_;
+    started.statuses.assign(apps.size(), start_as_);
   }
-  return journal_->Leave("start_apps");
+  started.system = GetSystemState(pod);
+  RETURN_IF_ERROR(journal_->Leave("start_apps"));
+  return started;
 }
 
-absl::Status ScriptedApps::Stop(const PodRef& pod, const std::string& app,
-                                absl::Duration grace) {
+absl::StatusOr<AppStatus> ScriptedApps::Stop(const PodRef& pod,
+                                             const std::string& app,
+                                             absl::Duration grace) {
   RETURN_IF_ERROR(journal_->Enter(
       "stop_app", absl::StrCat(app, " ", absl::FormatDuration(grace))));
+  AppStatus ended;
   {
     absl::MutexLock lock(&mutex_);
     AppStatus& status = apps_[pod.pod_id][app];
@@ -48,8 +53,10 @@ absl::Status ScriptedApps::Stop(const PodRef& pod, const std::string& app,
       status = Ended(143);
       status.signal = 15;
     }
+    ended = status;
   }
-  return journal_->Leave("stop_app");
+  RETURN_IF_ERROR(journal_->Leave("stop_app"));
+  return ended;
 }
 
 absl::Status ScriptedApps::ChangeLimits(const PodRef&, const std::string& app,
@@ -67,6 +74,11 @@ absl::StatusOr<AppStatus> ScriptedApps::GetStatus(const PodRef& pod,
     return absl::NotFoundError(absl::StrCat("no app \"", app, "\""));
   }
   return it->second[app];
+}
+
+absl::Status ScriptedApps::AwaitShutdown(const PodRef&, absl::Duration) {
+  absl::MutexLock lock(&mutex_);
+  return shutdown_;
 }
 
 absl::StatusOr<PodApps::SystemState> ScriptedApps::GetSystemState(
@@ -118,6 +130,11 @@ void ScriptedApps::Change(const std::string& pod_id, const std::string& app,
 void ScriptedApps::SetSystemState(absl::StatusOr<std::string> state) {
   absl::MutexLock lock(&mutex_);
   system_state_ = std::move(state);
+}
+
+void ScriptedApps::ShutDownAs(const absl::Status& shutdown) {
+  absl::MutexLock lock(&mutex_);
+  shutdown_ = shutdown;
 }
 
 void ScriptedApps::StartAs(const AppStatus& status) {

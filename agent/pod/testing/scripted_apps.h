@@ -19,14 +19,17 @@ class ScriptedApps : public PodApps {
  public:
   explicit ScriptedApps(Journal* journal) : journal_(journal) {}
 
-  absl::Status StartAll(const PodRef& pod, const std::vector<std::string>& apps,
-                        absl::Duration timeout) override;
-  absl::Status Stop(const PodRef& pod, const std::string& app,
-                    absl::Duration grace) override;
+  absl::StatusOr<StartedApps> StartAll(const PodRef& pod,
+                                       const std::vector<std::string>& apps,
+                                       absl::Duration timeout) override;
+  absl::StatusOr<AppStatus> Stop(const PodRef& pod, const std::string& app,
+                                 absl::Duration grace) override;
   absl::Status ChangeLimits(const PodRef& pod, const std::string& app,
                             const AppLimits& limits) override;
   absl::StatusOr<AppStatus> GetStatus(const PodRef& pod,
                                       const std::string& app) override;
+  absl::Status AwaitShutdown(const PodRef& pod,
+                             absl::Duration timeout) override;
   absl::StatusOr<SystemState> GetSystemState(const PodRef& pod) override;
   absl::Status Watch(const PodRef& pod, const std::vector<std::string>& apps,
                      StatusCallback callback) override;
@@ -39,6 +42,9 @@ class ScriptedApps : public PodApps {
               const AppStatus& status);
   // What apps are like right after StartAll; default: running.
   void StartAs(const AppStatus& status);
+
+  // What AwaitShutdown returns at once; default: Unavailable.
+  void ShutDownAs(const absl::Status& shutdown);
 
   // What every pod's systemd says of itself; default: "running".
   void SetSystemState(absl::StatusOr<std::string> state);
@@ -53,6 +59,8 @@ class ScriptedApps : public PodApps {
       ABSL_GUARDED_BY(mutex_);
   std::map<std::string, StatusCallback> watchers_ ABSL_GUARDED_BY(mutex_);
   absl::StatusOr<std::string> system_state_ ABSL_GUARDED_BY(mutex_) = "running";
+  absl::Status shutdown_ ABSL_GUARDED_BY(mutex_) =
+      absl::UnavailableError("it cannot be asked");
   AppStatus start_as_ ABSL_GUARDED_BY(mutex_) = Running();
 };
 

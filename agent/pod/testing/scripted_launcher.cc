@@ -49,6 +49,18 @@ class ScriptedProcess : public PodProcess {
     return ExitLocked();
   }
 
+  absl::Status BeginStop(absl::Duration grace) override {
+    {
+      absl::MutexLock lock(&launcher_->mutex_);
+      if (launcher_->hold_ends_) return absl::OkStatus();
+    }
+    return Stop(grace).status();
+  }
+
+  absl::Status WaitProcesses(absl::Duration timeout) override {
+    return WaitExit(timeout).status();
+  }
+
   absl::StatusOr<PodExit> Stop(absl::Duration grace) override {
     RETURN_IF_ERROR(
         launcher_->journal_->Enter("stop", absl::FormatDuration(grace)));

@@ -46,6 +46,11 @@ class ScriptedLauncher : public Launcher {
     absl::MutexLock lock(&mutex_);
     hold_ready_ = true;
   }
+  // Pods that are told to stop go on until End().
+  void HoldEnds() {
+    absl::MutexLock lock(&mutex_);
+    hold_ends_ = true;
+  }
   // The pod's PID 1 ends by itself.
   void End(const std::string& pod_id, const PodExit& exit);
   // The machine was rebooted: nothing is left.
@@ -78,6 +83,7 @@ class ScriptedLauncher : public Launcher {
   std::set<std::string> foreign_ ABSL_GUARDED_BY(mutex_);
   int next_pid_ ABSL_GUARDED_BY(mutex_) = 1000;
   bool hold_ready_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hold_ends_ ABSL_GUARDED_BY(mutex_) = false;
   BootRequest last_request_ ABSL_GUARDED_BY(mutex_);
   absl::Status prepare_status_ ABSL_GUARDED_BY(mutex_);
   // Shared with the prepared pods.
