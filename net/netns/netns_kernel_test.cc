@@ -240,5 +240,16 @@ TEST_F(NetnsTest, PinsOfBeforeARebootAreForgotten) {
   EXPECT_THAT(pins.Remove("plain"), IsOk());
 }
 
+TEST_F(NetnsTest, ARecordThatWasBeingWrittenIsForgotten) {
+  NetnsPins pins(dir_ / "netns", dir_ / "state/netns");
+  ASSERT_THAT(pins.Create("kept"), IsOk());
+  ASSERT_THAT(WriteFileAtomic(dir_ / "state/netns/.tmp-Xa4b0c", "half"),
+              IsOk());
+  EXPECT_THAT(pins.ForgetMissing(), IsOk());
+  EXPECT_FALSE(PathExists(dir_ / "state/netns/.tmp-Xa4b0c"));
+  EXPECT_THAT(*pins.List(), ElementsAre("kept"));
+  EXPECT_THAT(pins.Remove("kept"), IsOk());
+}
+
 }  // namespace
 }  // namespace davit

@@ -4,10 +4,12 @@
 #include "net/list_directory.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/temporaries.h"
 
 namespace davit {
 
 absl::Status NetnsPins::ForgetMissing() {
+  RETURN_IF_ERROR(RemoveTemporaries(record_dir_));
   ASSIGN_OR_RETURN(std::vector<std::string> pods, ListDirectory(record_dir_));
   for (const std::string& pod_id : pods) {
     if (PathExists(PinPath(pod_id))) continue;

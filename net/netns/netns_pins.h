@@ -26,7 +26,8 @@ class NetnsPins {
       : netns_dir_(std::move(netns_dir)), record_dir_(std::move(record_dir)) {}
 
   // Forgets records that have no pin: those of before a reboot or of a crash in
-  // Create(). For an agent's start, before any other call.
+  // Create(), half-written ones too. For an agent's start, before any other
+  // call.
   absl::Status ForgetMissing();
 
   // Makes and pins a namespace, "lo" up; returns the pin's path. AlreadyExists

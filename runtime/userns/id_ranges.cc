@@ -20,6 +20,7 @@
 #include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/temporaries.h"
 #include "runtime/base/unique_fd.h"
 
 namespace davit {
@@ -31,7 +32,8 @@ struct DirCloser {
   void operator()(DIR* dir) const { closedir(dir); }
 };
 
-// Held until the descriptor is closed.
+// Held until the descriptor is closed. Whoever held it last may have been
+// killed while it wrote.
 absl::StatusOr<UniqueFd> Lock(const std::string& directory) {
   RETURN_IF_ERROR(MakeDirectories(directory, 0700));
   std::string path = directory + "/lock";
@@ -42,6 +44,7 @@ absl::StatusOr<UniqueFd> Lock(const std::string& directory) {
     result = flock(fd.get(), LOCK_EX);
   } while (result < 0 && errno == EINTR);
   if (result < 0) return ErrnoError("flock(%s)", path);
+  RETURN_IF_ERROR(RemoveTemporaries(directory));
   return fd;
 }
 

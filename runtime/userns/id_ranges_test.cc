@@ -69,6 +69,15 @@ TEST_F(IdRangesTest, WhatADeadOwnerHadIsFree) {
   EXPECT_EQ(*ranges.Take(Owner(1)), 0x80000u);
 }
 
+TEST_F(IdRangesTest, WhatAKilledAgentHalfWroteGoesWithTheNextCall) {
+  IdRanges ranges(Options(1));
+  ASSERT_THAT(ranges.Take(Owner(0)), IsOk());
+  const std::string half = dir_ / "ranges/.tmp-Xa4b0c";
+  ASSERT_THAT(WriteFileAtomic(half, "half"), IsOk());
+  EXPECT_THAT(ranges.Free(Owner(0)), IsOk());
+  EXPECT_FALSE(PathExists(half));
+}
+
 TEST_F(IdRangesTest, SubordinateIdsOfPeopleAreLeftAlone) {
   // Overlaps the first range by its last id, and the third.
   ASSERT_THAT(WriteFileAtomic(dir_ / "subuid", "joe:589823:1\nbad\na:b:c\n"),
