@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "net/netns/netns.h"
 #include "runtime/base/file.h"
 
 namespace davit::testing {
@@ -70,18 +71,13 @@ bool EnterRealTime() {
 }
 
 BenchPod::BenchPod() {
-  UniqueFd node(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-  if (!node || unshare(CLONE_NEWNET) < 0) {
-    Die(absl::StrCat("unshare(CLONE_NEWNET): ", strerror(errno)));
-  }
-  fd_.Reset(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-  if (!fd_ || setns(node.get(), CLONE_NEWNET) < 0) {
-    Die(absl::StrCat("setns: ", strerror(errno)));
-  }
+  absl::Status made = Netns::Create(netns_path()).status();
+  if (!made.ok()) Die(std::string(made.message()));
 }
 
-std::string BenchPod::netns_path() const {
-  return absl::StrCat("/proc/", getpid(), "/fd/", fd_.get());
+BenchPod::~BenchPod() {
+  absl::Status removed = Netns::Remove(netns_path());
+  if (!removed.ok()) fprintf(stderr, "bench: %s\n", removed.ToString().c_str());
 }
 
 void Start(TimedCall* call) {
