@@ -4,13 +4,10 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <system_error>
 #include <thread>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/status_macros.h"
@@ -31,17 +28,6 @@ absl::StatusOr<UniqueFd> NewRoot() {
   return root;
 }
 
-absl::Status ChangeRoot(int root) {
-  UniqueFd stage(open(kStage, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!stage) return ErrnoError("open(%s)", kStage);
-  RETURN_IF_ERROR(AttachMount(root, stage.get()));
-  if (fchdir(root) < 0) return ErrnoError("fchdir(new root)");
-  // Puts the old root on top of the new one, without a directory for it.
-  if (syscall(SYS_pivot_root, ".", ".") < 0) return ErrnoError("pivot_root");
-  if (umount2(".", MNT_DETACH) < 0) return ErrnoError("umount2(old root)");
-  return absl::OkStatus();
-}
-
 absl::StatusOr<UniqueFd> MakeOnThisThread() {
   if (unshare(CLONE_NEWNS) < 0) return ErrnoError("unshare(CLONE_NEWNS)");
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
@@ -50,7 +36,7 @@ absl::StatusOr<UniqueFd> MakeOnThisThread() {
   UniqueFd mounts(open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC));
   if (!mounts) return ErrnoError("open(/proc/thread-self/ns/mnt)");
   ASSIGN_OR_RETURN(UniqueFd root, NewRoot());
-  RETURN_IF_ERROR(ChangeRoot(root.get()));
+  RETURN_IF_ERROR(PivotInto(root.get(), kStage));
   return mounts;
 }
 

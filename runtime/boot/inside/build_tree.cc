@@ -4,8 +4,6 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <string>
 
@@ -18,19 +16,6 @@
 
 namespace davit {
 namespace {
-
-// pivot_root(2) into the root image with what is mounted below it.
-absl::Status ChangeRoot(int root) {
-  UniqueFd target(open(kBareMountPoint, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!target) return ErrnoError("open(%s)", kBareMountPoint);
-  RETURN_IF_ERROR(AttachMount(root, target.get()));
-  if (fchdir(root) < 0) return ErrnoError("fchdir(root)");
-  // Puts the old root on top of the new one, without a directory for it.
-  if (syscall(SYS_pivot_root, ".", ".") < 0) return ErrnoError("pivot_root");
-  if (umount2(".", MNT_DETACH) < 0) return ErrnoError("umount2(old root)");
-  if (chdir("/") < 0) return ErrnoError("chdir(/)");
-  return absl::OkStatus();
-}
 
 // An overlay whose upper layer it cannot write to mounts nonetheless.
 absl::Status CheckWritable(const std::string& root) {
@@ -60,7 +45,7 @@ absl::Status EnterBareMounts(int bare) {
 
 absl::Status BuildTree(const LaunchPlan& plan, const HostParts& parts,
                        Channel& shim) {
-  RETURN_IF_ERROR(ChangeRoot(parts.root.get()), plan.root);
+  RETURN_IF_ERROR(PivotInto(parts.root.get(), kBareMountPoint), plan.root);
   RETURN_IF_ERROR(CheckWritable(plan.root));
   ASSIGN_OR_RETURN(PodRoot root, PodRoot::Open("/"));
   return ApplyFsSteps(plan.steps, root, parts.mounts, shim);

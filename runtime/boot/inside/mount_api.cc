@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <utility>
@@ -103,6 +104,18 @@ absl::Status AttachMount(int mount, int target) {
                  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
     return ErrnoError("move_mount");
   }
+  return absl::OkStatus();
+}
+
+absl::Status PivotInto(int mount, const std::string& target) {
+  UniqueFd directory(open(target.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return ErrnoError("open(%s)", target);
+  RETURN_IF_ERROR(AttachMount(mount, directory.get()));
+  if (fchdir(mount) < 0) return ErrnoError("fchdir(new root)");
+  // Puts the old root on top of the new one, without a directory for it.
+  if (syscall(SYS_pivot_root, ".", ".") < 0) return ErrnoError("pivot_root");
+  if (umount2(".", MNT_DETACH) < 0) return ErrnoError("umount2(old root)");
+  if (chdir("/") < 0) return ErrnoError("chdir(/)");
   return absl::OkStatus();
 }
 

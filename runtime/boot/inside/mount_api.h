@@ -37,6 +37,11 @@ absl::Status MakeMountPrivate(int mount);
 // Attaches `mount` at the directory or file `target` (an O_PATH descriptor).
 absl::Status AttachMount(int mount, int target);
 
+// Attaches `mount` at the directory `target` and makes it the root of the mount
+// namespace, and of all processes in it; what was the root before is gone.
+// pivot_root(2).
+absl::Status PivotInto(int mount, const std::string& target);
+
 }  // namespace davit
 
 #endif  // DAVIT_RUNTIME_BOOT_INSIDE_MOUNT_API_H_
