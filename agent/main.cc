@@ -161,6 +161,7 @@ absl::Status Agent::ReachTheKernel() {
   LauncherOptions launcher;
   launcher.shim_path = config_.libexec + "/davit-shim";
   launcher.cgroup_parent = config_.cgroup_parent;
+  launcher.unified_dir = config_.state + "/unified";
   ASSIGN_OR_RETURN(launcher_, NewLauncher(launcher));
   rootfs_ = NewRealRootfsOps();
   userns_ = NewRealUsernsOps();

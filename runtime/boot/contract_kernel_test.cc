@@ -67,6 +67,7 @@ class SharedPod : public PodFixture {
   using PodFixture::MountOptionsOf;
   using PodFixture::OutOf;
   using PodFixture::RunUnit;
+  using PodFixture::UnifiedDir;
 
   BootRequest request;
   std::unique_ptr<PodProcess> pod;
@@ -135,14 +136,14 @@ class ContractTest : public ::testing::TestWithParam<const char*> {
   }
 
   // EE7, AI5: from outside the whole pod is below our parent, or on a host of
-  // systemd's in its own scope.
+  // systemd's in its own scope, but for a hierarchy of our own (UnifiedMount).
   void ExpectBelowOurParent() {
     bool in_scope = HostRunsSystemd();
-    std::string home =
-        in_scope ? absl::StrCat("/", PodScopeName(machine_->request.pod_id),
-                                "/payload")
-                 : absl::StrCat("/", machine_->cgroup_parent_, "/",
-                                machine_->request.pod_id);
+    const std::string directory = absl::StrCat("/", machine_->cgroup_parent_,
+                                               "/", machine_->request.pod_id);
+    const std::string scope =
+        absl::StrCat("/", PodScopeName(machine_->request.pod_id), "/payload");
+    const bool own_v2 = PathExists(machine_->UnifiedDir());
     std::string slice =
         absl::StrCat("/", SlicePath(PodSliceName(machine_->cgroup_parent_)));
     std::string all =
@@ -154,7 +155,9 @@ class ContractTest : public ::testing::TestWithParam<const char*> {
       std::vector<std::string> parts =
           absl::StrSplit(line, absl::MaxSplits(':', 2));
       ASSERT_EQ(parts.size(), 3u) << line;
-      if (in_scope && !absl::StrContains(parts[2], home)) {
+      const bool by_us = !in_scope || (own_v2 && parts[1].empty());
+      const std::string& home = by_us ? directory : scope;
+      if (!by_us && !absl::StrContains(parts[2], home)) {
         // Of v1 systemd delegates not all. There the pod stays in a slice above
         // its scope, which we have not touched.
         std::string first = parts[1].substr(0, parts[1].find(','));

@@ -81,6 +81,7 @@ class ContractRequestsTest : public PodFixture {
   void NewLauncherWith(LauncherOptions options) {
     options.shim_path = ShimPath();
     options.cgroup_parent = cgroup_parent_;
+    options.unified_dir = UnifiedDir();
     launcher_.reset();
     ASSERT_OK_AND_ASSIGN(launcher_, NewLauncher(options));
   }

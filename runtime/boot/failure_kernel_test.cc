@@ -133,9 +133,9 @@ TEST_F(FailureTest, ShimThatIsNone) {
   EXPECT_THAT(
       NewLauncher({.shim_path = "/no/such/shim"}),
       StatusIs(absl::StatusCode::kNotFound, HasSubstr("/no/such/shim")));
-  ASSERT_OK_AND_ASSIGN(
-      launcher_,
-      NewLauncher({.shim_path = "/bin/true", .cgroup_parent = cgroup_parent_}));
+  ASSERT_OK_AND_ASSIGN(launcher_, NewLauncher({.shim_path = "/bin/true",
+                                               .cgroup_parent = cgroup_parent_,
+                                               .unified_dir = UnifiedDir()}));
   BootRequest request = NewRequest("stage1");
   ExpectFailure(request, absl::StatusCode::kAborted,
                 HasSubstr("shim has ended without a word"));

@@ -403,7 +403,8 @@ absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(
         absl::StrCat("cgroup_parent: \"", options.cgroup_parent,
                      "\" is not a directory's name"));
   }
-  ASSIGN_OR_RETURN(PodHome home, PodHome::Open(options.cgroup_parent));
+  ASSIGN_OR_RETURN(PodHome home,
+                   PodHome::Open(options.cgroup_parent, options.unified_dir));
   ASSIGN_OR_RETURN(HostFacts host, DetectHost());
   ASSIGN_OR_RETURN(std::string boot_id, HostBootId());
   ASSIGN_OR_RETURN(UniqueFd bare_mounts, NewBareMounts());

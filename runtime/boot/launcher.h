@@ -244,6 +244,10 @@ struct LauncherOptions {
   // The directory below our own cgroup; with a systemd as the host's PID 1 the
   // slice (without ".slice") of the pods' scopes.
   std::string cgroup_parent = "davit";
+  // Where cgroup v2 is mounted for our pods if the host mounts it nowhere
+  // (runtime/cgroup/unified_mount.h), with "unified" as its last component.
+  // Created if it is needed; without it such a host is refused.
+  std::string unified_dir;
   // The host's time zone (a link into zoneinfo, localtime(5)), its journal and
   // its machine-id(5).
   std::string localtime = "/etc/localtime";

@@ -35,12 +35,7 @@ const absl::Duration kLong = Patience(absl::Seconds(60));
 
 class LifecycleTest : public PodFixture {
  protected:
-  // Any guest will do: $DAVIT_TEST_GUEST names a smaller one where the
-  // processor is emulated.
-  BootRequest NewRequest() {
-    const char* guest = getenv("DAVIT_TEST_GUEST");
-    return NewRequest(guest == nullptr ? kMachine : guest);
-  }
+  BootRequest NewRequest() { return NewRequest(AnyGuest()); }
   BootRequest NewRequest(const std::string& image) {
     return PodFixture::NewRequest(image);
   }
@@ -363,9 +358,9 @@ TEST_F(LifecycleTest, AShimServesSeveralClients) {
   ASSERT_EQ(stat(path.c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 0777, 0600u);
   // A second agent looks while the first goes on.
-  ASSERT_OK_AND_ASSIGN(
-      auto other,
-      NewLauncher({.shim_path = ShimPath(), .cgroup_parent = cgroup_parent_}));
+  ASSERT_OK_AND_ASSIGN(auto other, NewLauncher({.shim_path = ShimPath(),
+                                                .cgroup_parent = cgroup_parent_,
+                                                .unified_dir = UnifiedDir()}));
   ASSERT_OK_AND_ASSIGN(auto same,
                        other->Recover(request.pod_id, request.runtime_dir,
                                       request.state_dir, {}));

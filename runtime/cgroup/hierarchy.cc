@@ -28,7 +28,7 @@ struct CgroupMount {
 };
 
 // One line: "36 31 0:33 / /sys/fs/cgroup/memory rw,relatime shared:4 - cgroup
-// cgroup rw,memory". False if it is no cgroup mount.
+// cgroup rw,memory". False if it is no cgroup mount of the host.
 bool ParseMountLine(absl::string_view line, CgroupMount& mount) {
   std::pair<absl::string_view, absl::string_view> halves =
       absl::StrSplit(line, absl::MaxSplits(" - ", 1));
@@ -36,6 +36,7 @@ bool ParseMountLine(absl::string_view line, CgroupMount& mount) {
   std::vector<absl::string_view> right = absl::StrSplit(halves.second, ' ');
   if (left.size() < 6 || right.size() < 3) return false;
   if (right[0] != "cgroup" && right[0] != "cgroup2") return false;
+  if (right[1] == kOwnCgroupMount) return false;
   mount.root = UnescapeOctal(left[3]);
   mount.mount_point = UnescapeOctal(left[4]);
   std::vector<absl::string_view> flags = absl::StrSplit(left[5], ',');

@@ -23,10 +23,14 @@ struct CgroupHierarchy {
   bool operator==(const CgroupHierarchy&) const = default;
 };
 
+// The source of mounts that an agent makes for itself (unified_mount.h).
+inline constexpr char kOwnCgroupMount[] = "davit";
+
 // Parses /proc/PID/mountinfo (proc(5)) and /proc/PID/cgroup. Of a hierarchy
-// that is mounted several times the first mount counts. Read-only mounts, named
-// hierarchies other than systemd's and hierarchies whose mount does not show
-// our own cgroup are left out. FailedPrecondition if none remains.
+// that is mounted several times the first mount counts. Read-only mounts,
+// agents' own ones, named hierarchies other than systemd's and hierarchies
+// whose mount does not show our own cgroup are left out. FailedPrecondition if
+// none remains.
 absl::StatusOr<std::vector<CgroupHierarchy>> ParseCgroupHierarchies(
     absl::string_view mountinfo, absl::string_view proc_cgroup);
 

@@ -102,6 +102,14 @@ TEST(ParseCgroupHierarchies, TakesTheFirstWritableMount) {
               ElementsAre(Field(&CgroupHierarchy::own_dir, "/with space/a")));
 }
 
+TEST(ParseCgroupHierarchies, LeavesOutWhatAnAgentMountedForItself) {
+  EXPECT_THAT(
+      ParseCgroupHierarchies("1 0 0:1 / /run/davit/unified rw - cgroup2 davit "
+                             "rw,nsdelegate\n",
+                             "0::/\n"),
+      StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
 TEST(ParseCgroupHierarchies, LeavesOutWhatIsNotOurs) {
   EXPECT_THAT(ParseCgroupHierarchies(
                   "1 0 0:1 / /cg/elogind rw - cgroup cgroup rw,name=elogind\n"

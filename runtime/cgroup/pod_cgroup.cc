@@ -68,6 +68,17 @@ absl::Status CreateOnce(const CgroupDir& dir) {
   return absl::OkStatus();
 }
 
+absl::Status CreateDirectory(const CgroupDir& dir) {
+  // Another pod's Remove() may take the empty parent away between our mkdirs.
+  constexpr int kAttempts = 100;
+  absl::Status status;
+  for (int i = 0; i < kAttempts; ++i) {
+    status = CreateOnce(dir);
+    if (!absl::IsNotFound(status) || !PathExists(dir.mount_point)) break;
+  }
+  return Annotate(status, "create cgroup");
+}
+
 // `pid` 0 is the calling process.
 absl::Status Enter(const std::string& directory, pid_t pid = 0) {
   return WriteKernelFile(absl::StrCat(directory, "/cgroup.procs"),
@@ -112,6 +123,23 @@ bool CgroupDir::Has(const std::string& controller) const {
          controllers.end();
 }
 
+CgroupDir PlanBeside(const CgroupHierarchy& hierarchy,
+                     const std::string& parent, const std::string& pod_id) {
+  CgroupDir dir;
+  std::string home = HomeOf(hierarchy, parent);
+  dir.v2 = hierarchy.v2;
+  dir.controllers = hierarchy.controllers;
+  dir.mount_point = hierarchy.mount_point;
+  dir.base = absl::StrCat(home, "/", parent, "/", pod_id);
+  dir.payload = dir.base;
+  if (BoundsChildren(dir)) dir.payload = absl::StrCat(dir.base, "/payload");
+  if (dir.v2 || dir.Has(kSystemd)) {
+    dir.supervisor = absl::StrCat(dir.base, "/supervisor");
+    dir.retreat = std::move(home);
+  }
+  return dir;
+}
+
 PodCgroup PodCgroup::Plan(const std::vector<CgroupHierarchy>& hierarchies,
                           const std::string& parent, const std::string& pod_id,
                           bool host_runs_systemd) {
@@ -121,43 +149,27 @@ PodCgroup PodCgroup::Plan(const std::vector<CgroupHierarchy>& hierarchies,
     if (host_runs_systemd && !hierarchy.v2 && hierarchy.own_path == "/") {
       continue;
     }
-    CgroupDir dir;
-    std::string home = HomeOf(hierarchy, parent);
-    dir.v2 = hierarchy.v2;
-    dir.controllers = hierarchy.controllers;
-    dir.mount_point = hierarchy.mount_point;
-    dir.base = absl::StrCat(home, "/", parent, "/", pod_id);
-    dir.payload = dir.base;
-    if (BoundsChildren(dir)) dir.payload = absl::StrCat(dir.base, "/payload");
+    CgroupDir dir = PlanBeside(hierarchy, parent, pod_id);
     dir.hand_down = pure;
-    if (hierarchy.v2 || dir.Has(kSystemd)) {
-      dir.supervisor = absl::StrCat(dir.base, "/supervisor");
-      dir.retreat =
-          pure ? absl::StrCat(home, "/", parent, "/", kAgentLeaf) : home;
-    }
+    if (pure) absl::StrAppend(&dir.retreat, "/", parent, "/", kAgentLeaf);
     dirs.push_back(std::move(dir));
   }
   return PodCgroup(std::move(dirs));
 }
 
 absl::Status PodCgroup::Create() const {
-  // Another pod's Remove() may take the empty parent away between our mkdirs.
-  constexpr int kAttempts = 100;
-  for (const CgroupDir& dir : dirs_) {
-    absl::Status status;
-    for (int i = 0; i < kAttempts; ++i) {
-      status = CreateOnce(dir);
-      if (!absl::IsNotFound(status) || !PathExists(dir.mount_point)) break;
-    }
-    RETURN_IF_ERROR(status, "create cgroup");
-  }
+  for (const CgroupDir& dir : dirs_) RETURN_IF_ERROR(CreateDirectory(dir));
   return absl::OkStatus();
 }
 
 absl::Status PodCgroup::CreateInScope(pid_t shim) const {
   for (const CgroupDir& dir : dirs_) {
-    RETURN_IF_ERROR(MakeDirectory(dir.payload), "create cgroup");
-    RETURN_IF_ERROR(MakeDirectory(dir.supervisor), "create cgroup");
+    if (dir.in_scope) {
+      RETURN_IF_ERROR(MakeDirectory(dir.payload), "create cgroup");
+      RETURN_IF_ERROR(MakeDirectory(dir.supervisor), "create cgroup");
+    } else {
+      RETURN_IF_ERROR(CreateDirectory(dir));
+    }
     // First out of the base: on v2 nobody may sit beside controllers.
     RETURN_IF_ERROR(Enter(dir.supervisor, shim), "move shim");
     if (dir.hand_down) RETURN_IF_ERROR(HandDownControllers(dir.base));

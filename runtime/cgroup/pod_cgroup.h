@@ -80,8 +80,8 @@ class PodCgroup {
   // kernel takes a list of devices from no cgroup that has, or has just had,
   // children.
   absl::Status Create() const;
-  // The same in a scope: moves `shim`, which systemd has put into the base,
-  // into the supervisor.
+  // The same where some of it is in a scope: moves `shim`, which systemd has
+  // put into the bases there, into the supervisors.
   absl::Status CreateInScope(pid_t shim) const;
   // Limits a fresh cgroup. FailedPrecondition names the limit that no
   // controller can keep.
@@ -138,6 +138,10 @@ class PodCgroup {
 
   std::vector<CgroupDir> dirs_;
 };
+
+// A pod's directory in a hierarchy beside others.
+CgroupDir PlanBeside(const CgroupHierarchy& hierarchy,
+                     const std::string& parent, const std::string& pod_id);
 
 // On a pure v2 host no process may stay in a cgroup that has children with
 // controllers: moves this process into <own_dir>/<parent>/agent and hands the

@@ -20,8 +20,10 @@
 #include "runtime/cgroup/hierarchy.h"
 #include "runtime/cgroup/pod_cgroup.h"
 #include "runtime/cgroup/statistics.h"
+#include "runtime/cgroup/unified_mount.h"
 #include "tests/support/matchers.h"
 #include "tests/support/slowdown.h"
+#include "tests/support/temp_dir.h"
 
 namespace davit {
 namespace {
@@ -29,6 +31,7 @@ namespace {
 using ::davit::testing::IsOk;
 using ::davit::testing::Patience;
 using ::davit::testing::StatusIs;
+using ::davit::testing::TempDir;
 using ::testing::Contains;
 
 const absl::Duration kTimeout = Patience(absl::Seconds(10));
@@ -421,6 +424,30 @@ TEST_F(PodCgroupKernelTest, CountsOomKills) {
   EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(WTERMSIG(status), SIGKILL);
   EXPECT_EQ(cgroup_.OomKills(), 1);
+}
+
+// On a host that mounts no v2 we have our own, which goes with the last of us
+// but not while there is a pod.
+TEST_F(PodCgroupKernelTest, MountsV2WhereTheHostHasNone) {
+  for (const CgroupHierarchy& hierarchy : hierarchies_) {
+    if (hierarchy.v2) GTEST_SKIP() << "this machine has mounted cgroup v2";
+  }
+  TempDir directory;
+  const std::string unified = directory / "unified";
+  {
+    ASSERT_OK_AND_ASSIGN(auto mount, UnifiedMount::Make(unified, parent_));
+    EXPECT_TRUE(PathExists(unified + "/cgroup.procs"));
+    EXPECT_EQ(mount->hierarchy().own_dir, unified);
+    EXPECT_EQ(*DiscoverCgroupHierarchies(), hierarchies_);
+    PodCgroup pod({PlanBeside(mount->hierarchy(), parent_, id_)});
+    ASSERT_THAT(pod.Create(), IsOk());
+    EXPECT_TRUE(PathExists(pod.Unified()->payload + "/cgroup.events"));
+    mount.reset();
+    ASSERT_OK_AND_ASSIGN(mount, UnifiedMount::Make(unified, parent_));
+    EXPECT_TRUE(pod.Exists());
+    EXPECT_THAT(pod.Remove(), IsOk());
+  }
+  EXPECT_FALSE(PathExists(unified + "/cgroup.procs"));
 }
 
 // A pure v2 layout, made below our own cgroup: the agent steps into its leaf,

@@ -1,6 +1,7 @@
 #include "runtime/cgroup/pod_home.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -19,26 +20,44 @@ constexpr absl::Duration kSystemdTimeout = absl::Seconds(30);
 // Only a nicety: a pod's start waits no longer for it.
 constexpr absl::Duration kMachinedTimeout = absl::Seconds(5);
 
+bool HasV2(const std::vector<CgroupHierarchy>& hierarchies) {
+  return std::any_of(hierarchies.begin(), hierarchies.end(),
+                     [](const CgroupHierarchy& one) { return one.v2; });
+}
+
 }  // namespace
 
-absl::StatusOr<PodHome> PodHome::Open(const std::string& parent) {
-  if (HostRunsSystemd()) {
-    ASSIGN_OR_RETURN(std::vector<CgroupHierarchy> of_pid1,
-                     DiscoverCgroupHierarchiesOf(1));
-    return PodHome(parent, true, std::move(of_pid1));
+absl::StatusOr<PodHome> PodHome::Open(const std::string& parent,
+                                      const std::string& unified_dir) {
+  const bool in_scopes = HostRunsSystemd();
+  ASSIGN_OR_RETURN(
+      std::vector<CgroupHierarchy> found,
+      in_scopes ? DiscoverCgroupHierarchiesOf(1) : DiscoverCgroupHierarchies());
+  if (!in_scopes) RETURN_IF_ERROR(PrepareAgentCgroup(found, parent));
+  std::shared_ptr<const UnifiedMount> unified;
+  if (!HasV2(found)) {
+    ASSIGN_OR_RETURN(unified, UnifiedMount::Make(unified_dir, parent));
   }
-  ASSIGN_OR_RETURN(std::vector<CgroupHierarchy> ours,
-                   DiscoverCgroupHierarchies());
-  RETURN_IF_ERROR(PrepareAgentCgroup(ours, parent));
-  return PodHome(parent, false, std::move(ours));
+  return PodHome(parent, in_scopes, std::move(found), std::move(unified));
+}
+
+// Adds the directory in the v2 hierarchy of our own, where there is one.
+PodCgroup PodHome::WithUnified(PodCgroup cgroup,
+                               const std::string& pod_id) const {
+  if (unified_ == nullptr) return cgroup;
+  std::vector<CgroupDir> dirs = cgroup.dirs();
+  dirs.push_back(PlanBeside(unified_->hierarchy(), parent_, pod_id));
+  return PodCgroup(std::move(dirs));
 }
 
 PodCgroup PodHome::Plan(const std::string& pod_id) const {
   if (in_scopes_) {
-    return PredictInScope(hierarchies_, PodSliceName(parent_),
-                          PodScopeName(pod_id));
+    return WithUnified(PredictInScope(hierarchies_, PodSliceName(parent_),
+                                      PodScopeName(pod_id)),
+                       pod_id);
   }
-  return PodCgroup::Plan(hierarchies_, parent_, pod_id, false);
+  return WithUnified(PodCgroup::Plan(hierarchies_, parent_, pod_id, false),
+                     pod_id);
 }
 
 absl::StatusOr<PodCgroup> PodHome::Make(const std::string& pod_id,
@@ -62,24 +81,23 @@ absl::StatusOr<PodCgroup> PodHome::MakeScope(
     const std::string& pod_id, const std::string& description, pid_t shim,
     const CgroupLimits& limits, const std::string& record_path) const {
   std::string scope = PodScopeName(pod_id);
-  // BPF keeps the pod from devices, or without cgroup v2 the v1 controller.
-  bool has_v2 = std::any_of(hierarchies_.begin(), hierarchies_.end(),
-                            [](const CgroupHierarchy& one) { return one.v2; });
+  // Where systemd has v2 a BPF program keeps the pod from devices.
   RETURN_IF_ERROR(StartScope({.unit = scope,
                               .slice = PodSliceName(parent_),
                               .description = description,
                               .pid = shim,
-                              .bound_devices = !has_v2},
+                              .bound_devices = !HasV2(hierarchies_)},
                              limits, absl::Now() + kSystemdTimeout),
                   "start scope");
   // Where systemd has really put it: it delegates what it manages.
   ASSIGN_OR_RETURN(std::vector<CgroupHierarchy> hierarchies,
                    DiscoverCgroupHierarchiesOf(shim));
-  PodCgroup cgroup = PlanInScope(hierarchies, scope);
-  if (cgroup.dirs().empty()) {
+  PodCgroup in_scope = PlanInScope(hierarchies, scope);
+  if (in_scope.dirs().empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "process ", shim, " is not in ", scope, " after its start"));
   }
+  PodCgroup cgroup = WithUnified(std::move(in_scope), pod_id);
   RETURN_IF_ERROR(WriteCgroupRecord(record_path, cgroup));
   RETURN_IF_ERROR(cgroup.CreateInScope(shim));
   // systemd has written what it knows of, and keeps it over a reload; this adds
@@ -128,8 +146,22 @@ absl::Status PodHome::Remove(const std::string& pod_id,
 }
 
 absl::StatusOr<std::vector<std::string>> PodHome::List() const {
-  if (in_scopes_) return ListPodScopes(hierarchies_, PodSliceName(parent_));
-  return ListPodCgroups(hierarchies_, parent_);
+  std::vector<CgroupHierarchy> of_directories;
+  if (unified_ != nullptr) of_directories.push_back(unified_->hierarchy());
+  std::vector<std::string> in_scopes;
+  if (in_scopes_) {
+    ASSIGN_OR_RETURN(in_scopes,
+                     ListPodScopes(hierarchies_, PodSliceName(parent_)));
+  } else {
+    of_directories.insert(of_directories.end(), hierarchies_.begin(),
+                          hierarchies_.end());
+  }
+  ASSIGN_OR_RETURN(std::vector<std::string> ids,
+                   ListPodCgroups(of_directories, parent_));
+  std::vector<std::string> all;
+  std::set_union(ids.begin(), ids.end(), in_scopes.begin(), in_scopes.end(),
+                 std::back_inserter(all));
+  return all;
 }
 
 }  // namespace davit

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "runtime/cgroup/hierarchy.h"
 #include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/cgroup/unified_mount.h"
 
 namespace davit {
 
@@ -21,10 +23,11 @@ namespace davit {
 // below our own cgroup, <own>/<parent>/<pod id>. A value; thread-safe.
 class PodHome {
  public:
-  // Looks at the machine; `parent` is as in LauncherOptions. Without a systemd
-  // it prepares the agent's own cgroup (PrepareAgentCgroup). FailedPrecondition
-  // if no hierarchy can be used.
-  static absl::StatusOr<PodHome> Open(const std::string& parent);
+  // Looks at the machine; `parent` and `unified_dir` are as in LauncherOptions.
+  // Without a systemd it prepares the agent's own cgroup (PrepareAgentCgroup).
+  // FailedPrecondition if no hierarchy can be used.
+  static absl::StatusOr<PodHome> Open(const std::string& parent,
+                                      const std::string& unified_dir);
 
   bool in_scopes() const { return in_scopes_; }
 
@@ -59,10 +62,14 @@ class PodHome {
 
  private:
   PodHome(std::string parent, bool in_scopes,
-          std::vector<CgroupHierarchy> hierarchies)
+          std::vector<CgroupHierarchy> hierarchies,
+          std::shared_ptr<const UnifiedMount> unified)
       : parent_(std::move(parent)),
         in_scopes_(in_scopes),
-        hierarchies_(std::move(hierarchies)) {}
+        hierarchies_(std::move(hierarchies)),
+        unified_(std::move(unified)) {}
+
+  PodCgroup WithUnified(PodCgroup cgroup, const std::string& pod_id) const;
 
   absl::StatusOr<PodCgroup> MakeScope(const std::string& pod_id,
                                       const std::string& description,
@@ -73,6 +80,8 @@ class PodHome {
   bool in_scopes_;
   // Of PID 1 in scopes, else ours.
   std::vector<CgroupHierarchy> hierarchies_;
+  // Null where the host has v2.
+  std::shared_ptr<const UnifiedMount> unified_;
 };
 
 }  // namespace davit

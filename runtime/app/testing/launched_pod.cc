@@ -106,9 +106,10 @@ class LaunchedPod : public TestPod {
     if (users == PodUsers::kOwn) RETURN_IF_ERROR(MakeUserns());
     RETURN_IF_ERROR(MountRoot());
     ASSIGN_OR_RETURN(
-        launcher_, NewLauncher({.shim_path = Tool("DAVIT_SHIM"),
-                                .cgroup_parent = absl::StrCat("davit-app-test-",
-                                                              getpid())}));
+        launcher_,
+        NewLauncher({.shim_path = Tool("DAVIT_SHIM"),
+                     .cgroup_parent = absl::StrCat("davit-app-test-", getpid()),
+                     .unified_dir = work_ / "unified"}));
     ref_.pod_id = NewUuid();
     BootRequest request = {
         .pod_id = ref_.pod_id,

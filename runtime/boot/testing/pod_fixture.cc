@@ -82,6 +82,11 @@ std::string TestImagesDirectory() {
   return PathExists(directory) ? directory : "";
 }
 
+std::string AnyGuest() {
+  const char* guest = getenv("DAVIT_TEST_GUEST");
+  return guest == nullptr ? "machine" : guest;
+}
+
 std::string ShimPath() {
   return absl::StrCat(getenv("TEST_SRCDIR"), "/davit/runtime/boot/davit-shim");
 }
@@ -111,8 +116,8 @@ TestWorld* TestWorld::Get(std::string& why) {
     why = "no root images: set DAVIT_TEST_IMAGES or run deploy/images";
     return nullptr;
   }
-  static TestWorld* world = new TestWorld;
-  return world;
+  static TestWorld world;
+  return &world;
 }
 
 TestWorld::TestWorld() {
@@ -130,6 +135,14 @@ TestWorld::TestWorld() {
   }
   Require(chmod(directory_.c_str(), 0755) == 0, "chmod(" + directory_ + ")");
   netns_ = PinNetns(directory_ + "/netns");
+}
+
+TestWorld::~TestWorld() {
+  if (getpid() != owner_) return;  // a child that called exit(3)
+  umount2(netns_.c_str(), MNT_DETACH);
+  umount2(directory_.c_str(), MNT_DETACH);  // if it is a mount
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
 }
 
 const std::string& TestWorld::Image(const std::string& name) {
@@ -156,9 +169,9 @@ void PodFixture::SetUp() {
 
 void PodFixture::NewAgent() {
   launcher_.reset();
-  ASSERT_OK_AND_ASSIGN(
-      launcher_,
-      NewLauncher({.shim_path = ShimPath(), .cgroup_parent = cgroup_parent_}));
+  ASSERT_OK_AND_ASSIGN(launcher_, NewLauncher({.shim_path = ShimPath(),
+                                               .cgroup_parent = cgroup_parent_,
+                                               .unified_dir = UnifiedDir()}));
 }
 
 void PodFixture::TearDown() {
@@ -285,15 +298,29 @@ SubprocessResult PodFixture::Look(const PodProcess& pod,
 SubprocessResult PodFixture::RunUnit(const PodProcess& pod,
                                      const std::string& script,
                                      std::vector<std::string> properties) {
+  constexpr char kOut[] = "/run/unit.out", kErr[] = "/run/unit.err";
   // Collected, or one that fails leaves the machine "degraded".
-  std::vector<std::string> command = {"systemd-run", "--quiet", "--wait",
-                                      "--pipe", "--collect"};
+  std::vector<std::string> command = {"systemd-run", "--quiet", "--collect"};
+  const bool bus = PathExists(absl::StrCat("/proc/", pod.init().pid,
+                                           "/root/run/dbus/system_bus_socket"));
+  if (bus) {
+    command.insert(command.end(), {"--wait", "--pipe"});
+  } else {
+    // systemd itself is asked then, who tells of jobs and not of ends.
+    properties.push_back("Type=oneshot");
+    properties.push_back(absl::StrCat("StandardOutput=truncate:", kOut));
+    properties.push_back(absl::StrCat("StandardError=truncate:", kErr));
+  }
   for (std::string& property : properties) {
     command.push_back("-p");
     command.push_back(std::move(property));
   }
   command.insert(command.end(), {"/bin/sh", "-c", script});
-  return Look(pod, std::move(command));
+  SubprocessResult result = Look(pod, std::move(command));
+  if (bus) return result;
+  result.out = Look(pod, {"cat", kOut}).out;
+  result.err = Look(pod, {"cat", kErr}).out;
+  return result;
 }
 
 std::string PodFixture::OutOf(const PodProcess& pod,
@@ -320,7 +347,7 @@ std::string PodFixture::MountOptionsOf(const PodProcess& pod,
 
 absl::StatusOr<std::unique_ptr<PodProcess>> PodFixture::StartEdited(
     const BootRequest& request, const std::function<void(LaunchPlan&)>& edit) {
-  ASSIGN_OR_RETURN(PodHome home, PodHome::Open(cgroup_parent_));
+  ASSIGN_OR_RETURN(PodHome home, PodHome::Open(cgroup_parent_, UnifiedDir()));
   ASSIGN_OR_RETURN(SeccompFilter filter,
                    SeccompFilter::Create(PodSeccompProfile()));
   ASSIGN_OR_RETURN(GuestFacts guest, InspectRoot(request.rootfs, true));

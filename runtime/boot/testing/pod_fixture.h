@@ -2,6 +2,7 @@
 #define DAVIT_RUNTIME_BOOT_TESTING_POD_FIXTURE_H_
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <functional>
 #include <map>
@@ -41,6 +42,8 @@ class TestWorld {
 
  private:
   TestWorld();
+  ~TestWorld();
+  const pid_t owner_ = getpid();
   std::string directory_;
   std::string netns_;
   std::map<std::string, std::string> images_;
@@ -71,7 +74,7 @@ class PodFixture : public ::testing::Test {
   SubprocessResult Look(const PodProcess& pod, std::vector<std::string> argv);
   // Runs a command as a transient unit of the pod's systemd: with the cgroup,
   // capabilities and filter that everything in the pod has. `properties` are
-  // systemd-run's "-p" values.
+  // systemd-run's "-p" values. In a guest without a bus any failure is 1.
   SubprocessResult RunUnit(const PodProcess& pod, const std::string& script,
                            std::vector<std::string> properties = {});
 
@@ -85,6 +88,8 @@ class PodFixture : public ::testing::Test {
   // Our cgroup directories and mounts, processes, and the files of the
   // request's directories: equal before and after what shall leave no trace.
   std::string Traces(const BootRequest& request);
+  // LauncherOptions::unified_dir.
+  std::string UnifiedDir() const { return world_->directory() + "/unified"; }
 
   std::unique_ptr<Launcher> launcher_;
   std::string cgroup_parent_;
@@ -96,6 +101,10 @@ class PodFixture : public ::testing::Test {
   TestWorld* world_ = nullptr;
   std::vector<BootRequest> requests_;
 };
+
+// The image for a test that takes any guest: "machine", or what
+// $DAVIT_TEST_GUEST names, a smaller one where the processor is emulated.
+std::string AnyGuest();
 
 std::string ShimPath();
 // pod-probe (pod_probe.cc), static: fit to be bound into any pod.
