@@ -104,7 +104,11 @@ void StopApps(PodContext& context, LivePod& pod, absl::Duration grace) {
 std::future<bool> ListenForShutdown(PodContext& context, LivePod& pod,
                                     absl::Duration grace) {
   std::shared_ptr<PodProcess> process = pod.process();
-  if (process == nullptr || grace <= absl::ZeroDuration()) return {};
+  // Nothing but a network's undo gains by it.
+  const bool networks = HasIntent(pod.Get(), IntentKind::kNetwork);
+  if (process == nullptr || !networks || grace <= absl::ZeroDuration()) {
+    return {};
+  }
   return std::async(
       std::launch::async,
       [apps = context.deps.apps, ref = PodRef{pod.id(), process->init()},

@@ -14,6 +14,7 @@
 #include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/unsynced_file.h"
 #include "runtime/boot/shim/exit_status.h"
 #include "runtime/boot/shim_record.h"
 #include "runtime/boot/unix_export.h"
@@ -194,8 +195,7 @@ absl::Status Monitor::Finish() {
   absl::Status killed = pod_.cgroup.Kill(kKillTimeout);
   exit.oom_killed = pod_.cgroup.OomKills() > 0;
   DrainConsole();
-  absl::Status written = WriteFileAtomic(ExitRecordPath(pod_.state_dir),
-                                         FormatExitRecord(exit), 0640);
+  absl::Status written = WriteExit(exit);
   absl::Status closed = RemoveUnixExport(UnixExportPath(pod_.runtime_dir));
   absl::Status removed = RemoveCgroups();
   RETURN_IF_ERROR(RemoveFile(ShimSocketPath(pod_.runtime_dir)));
@@ -206,6 +206,15 @@ absl::Status Monitor::Finish() {
   RETURN_IF_ERROR(written);
   RETURN_IF_ERROR(closed);
   return removed;
+}
+
+// An agent that follows us writes its own, so that ours is for the case that it
+// dies now, and not for the machine's.
+absl::Status Monitor::WriteExit(const PodExit& exit) const {
+  const std::string path = ExitRecordPath(pod_.state_dir);
+  const std::string text = FormatExitRecord(exit);
+  if (control_.has_clients()) return WriteFileUnsynced(path, text, 0640);
+  return WriteFileAtomic(path, text, 0640);
 }
 
 // An agent that follows us removes them once we are gone: that is sooner than

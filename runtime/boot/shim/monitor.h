@@ -55,6 +55,7 @@ class Monitor {
   void Stop(absl::Duration grace);
   void ContinueStop();
   absl::Status Finish();
+  absl::Status WriteExit(const PodExit& exit) const;
   absl::Status RemoveCgroups() const;
   absl::Status WriteRecord() const;
   void Publish() { control_.Publish(EncodeShimState(state_)); }
