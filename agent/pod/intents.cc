@@ -36,7 +36,7 @@ absl::Status UndoDeed(PodContext& context, LivePod& pod, IntentKind kind) {
     case IntentKind::kUserns:
       return context.deps.userns->Remove(pod.paths().runtime_dir);
     case IntentKind::kOverlay:
-      return context.deps.rootfs->UnmountTree(pod.paths().rootfs);
+      return context.deps.rootfs->UnmountTree(pod.paths().dir);
     case IntentKind::kNetns:
       return context.deps.network->RemoveNetns(pod.id());
     case IntentKind::kNetwork: {

@@ -83,6 +83,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         FailureCase{"overlay", false, {"destroy", "unmount"}},
         FailureCase{"overlay", true, {"destroy", "unmount"}},
+        FailureCase{"overlay_journal", false, {"destroy", "unmount"}},
         FailureCase{"overlay_app", false, {"destroy", "unmount"}},
         FailureCase{"netns", false, {"destroy", "rm_netns", "unmount"}},
         FailureCase{"netns", true, {"destroy", "rm_netns", "unmount"}},

@@ -385,7 +385,8 @@ TEST_F(PodLifeTest, StopDuringAPluginWaitsForItAndUndoes) {
   stopper.join();
   EXPECT_THAT(started, StatusIs(absl::StatusCode::kAborted));
   EXPECT_THAT(stopped, IsOk());
-  world_.ExpectUndone({"overlay", "overlay_app", "netns", "attach", "destroy"});
+  world_.ExpectUndone({"overlay", "overlay_journal", "overlay_app", "netns",
+                       "attach", "destroy"});
 }
 
 TEST_F(PodLifeTest, RemoveDuringRunRemoves) {

@@ -45,10 +45,10 @@ std::vector<std::string> PhaseNames(const Pod& pod) {
 
 TEST_F(PodManagerTest, StartsInTheOrderOfTheHost) {
   ASSERT_OK_AND_ASSIGN(Pod pod, manager().Run(FakeWorld::Spec("web", 2)));
-  EXPECT_THAT(
-      world_.journal.lines(),
-      ElementsAre("overlay", "overlay_app", "overlay_app", "netns", "attach",
-                  "boot", "wait_ready", "start_apps", "watch"));
+  EXPECT_THAT(world_.journal.lines(),
+              ElementsAre("overlay", "overlay_journal", "overlay_app",
+                          "overlay_app", "netns", "attach", "boot",
+                          "wait_ready", "start_apps", "watch"));
   EXPECT_EQ(pod.status.state, PodState::kRunning);
   EXPECT_THAT(PhaseNames(pod),
               ElementsAre("image", "overlay", "netns", "cni_add", "cgroup",

@@ -38,6 +38,8 @@ PodPaths AgentPaths::ForPod(absl::string_view id) const {
   paths.rootfs = absl::StrCat(paths.dir, "/rootfs");
   paths.apps = absl::StrCat(paths.dir, "/apps");
   paths.journal = absl::StrCat(paths.dir, "/logs/journal");
+  paths.journal_work = absl::StrCat(paths.dir, "/logs/work");
+  paths.journal_mount = absl::StrCat(paths.dir, "/journal");
   paths.launcher_dir = absl::StrCat(paths.dir, "/launcher");
   paths.app_launcher = absl::StrCat(paths.launcher_dir, "/davit-app");
   paths.empty = absl::StrCat(paths.dir, "/empty");

@@ -13,29 +13,32 @@ namespace davit {
 //     launcher/davit-app         the app launcher that this agent's pods run
 //     pods/<id>/                 one pod; 0700
 //       pod.json                 its record (internal.state.v1.PodRecord)
-//       upper/ work/             writable layer of its root
+//       upper/, work/            writable layer of its root
 //       rootfs/                  mount point of its root (overlay); the apps'
 //                                  roots at rootfs/opt/stage2/<app>/rootfs
 //       apps/<app>/upper,work/   writable layer of an app
-//       logs/journal/            /var/log/journal of the pod
+//       logs/journal/            what it has in /var/log/journal
+//       logs/work/, journal/     the overlay above it, which the pod sees
 //       launcher/davit-app       a hard link to the app launcher
-//       (launcher_copy.h) empty/                   the lower layer that an
-//       overlay needs beside it exit.json console.log    written by the pod's
-//       shim
+//                                  (launcher_copy.h)
+//       empty/                   a lower layer for overlays
+//       exit.json, console.log   written by the pod's shim
 //     pods/.new-<id>/            a pod that is being created; its rename
-//     commits trash/<id>/                removed pods while they are deleted
+//                                  commits
+//     trash/<id>/                removed pods while they are deleted
 //
 //   <state>/                     /run/davit: dies with the machine
 //     pods/<id>/                 shim.sock, shim.json, cgroups.json; 0700. Made
 //                                  before anything else of a start, so that a
 //                                  pin or cgroup without it is not ours
+//     unified/                   cgroup v2, where the host mounts none
 struct PodPaths {
   std::string dir;
   std::string record;
   std::string upper, work;
   std::string rootfs;
   std::string apps;
-  std::string journal;
+  std::string journal, journal_work, journal_mount;
   std::string launcher_dir, app_launcher;
   std::string empty;
   std::string exit_file;

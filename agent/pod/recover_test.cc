@@ -217,6 +217,7 @@ TEST_P(KilledStartTest, IsRolledBack) {
 INSTANTIATE_TEST_SUITE_P(
     EachPoint, KilledStartTest,
     ::testing::Values(KillPoint{"overlay", false}, KillPoint{"overlay", true},
+                      KillPoint{"overlay_journal", true},
                       KillPoint{"overlay_app", true}, KillPoint{"netns", false},
                       KillPoint{"netns", true}, KillPoint{"attach", false},
                       KillPoint{"attach", true}, KillPoint{"boot", false},

@@ -119,6 +119,15 @@ OverlaySpec PlanRootOverlay(const PodPaths& paths, const ImageHold& image,
   return {image.lower_dirs(), paths.upper, paths.work, paths.rootfs, userns};
 }
 
+OverlaySpec PlanJournalOverlay(const PodPaths& paths, const PodUserns& userns) {
+  return {.lower_dirs = {paths.empty},
+          .upper_dir = paths.journal,
+          .work_dir = paths.journal_work,
+          .target = paths.journal_mount,
+          .userns = userns,
+          .no_sync = true};
+}
+
 OverlaySpec PlanAppOverlay(const PodPaths& paths, const std::string& app,
                            const ImageHold& image, const PodUserns& userns) {
   return {image.lower_dirs(), paths.AppUpper(app), paths.AppWork(app),
@@ -164,9 +173,10 @@ BootRequest PlanBoot(const Pod& pod, const BootInputs& inputs) {
   request.rootfs = inputs.paths.rootfs;
   request.netns_path =
       UsesHostNetwork(pod.spec) ? inputs.node_netns : pod.status.netns_path;
-  request.binds = {
-      {inputs.paths.journal, "/var/log/journal", /*read_only=*/false},
-  };
+  request.binds = {{.source = inputs.paths.journal_mount,
+                    .target = "/var/log/journal",
+                    .read_only = false,
+                    .keep_ids = true}};
   request.overlays = {
       {{inputs.paths.launcher_dir, inputs.paths.empty}, kAppLauncherDirInPod}};
   request.journal_dir = inputs.paths.journal;

@@ -34,6 +34,11 @@ std::string SystemdHostName(const std::string& pod_name);
 OverlaySpec PlanRootOverlay(const PodPaths& paths, const ImageHold& image,
                             const PodUserns& userns);
 
+// The pod's journal. journald waits for the disk when it begins a file and when
+// it ends, 5 to 10 ms of each start and stop; in between it does so every five
+// minutes, and the kernel writes sooner.
+OverlaySpec PlanJournalOverlay(const PodPaths& paths, const PodUserns& userns);
+
 // An app's root at AppRootInPod in the pod's root.
 OverlaySpec PlanAppOverlay(const PodPaths& paths, const std::string& app,
                            const ImageHold& image, const PodUserns& userns);

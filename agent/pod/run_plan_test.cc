@@ -317,9 +317,10 @@ TEST(BootTest, RequestIsComplete) {
   EXPECT_EQ(request.ready_timeout, absl::Seconds(9));
   EXPECT_THAT(request.init_argv, IsEmpty());
   ASSERT_EQ(request.binds.size(), 1u);
-  EXPECT_EQ(request.binds[0].source, "/var/lib/davit/pods/id/logs/journal");
+  EXPECT_EQ(request.binds[0].source, "/var/lib/davit/pods/id/journal");
   EXPECT_EQ(request.binds[0].target, "/var/log/journal");
   EXPECT_FALSE(request.binds[0].read_only);
+  EXPECT_TRUE(request.binds[0].keep_ids);
   ASSERT_EQ(request.overlays.size(), 1u);
   EXPECT_THAT(request.overlays[0].lower_dirs,
               ElementsAre("/var/lib/davit/pods/id/launcher",

@@ -235,6 +235,10 @@ absl::Status PodStarter::MountRoots() {
   RETURN_IF_ERROR(context_.deps.rootfs->MountOverlay(PlanRootOverlay(
                       pod_->paths(), *pod_->images.root, userns_)),
                   "mount root");
+  RETURN_IF_ERROR(MakeDirectories(pod_->paths().empty));
+  RETURN_IF_ERROR(context_.deps.rootfs->MountOverlay(
+                      PlanJournalOverlay(pod_->paths(), userns_)),
+                  "mount journal");
   for (size_t i = 0; i < spec_.containers.size(); ++i) {
     RETURN_IF_ERROR(MountApp(i),
                     absl::StrCat("app \"", spec_.containers[i].name, "\""));
@@ -295,7 +299,6 @@ absl::Status PodStarter::AttachNetworks() {
 }
 
 absl::Status MakeForBoot(const PodPaths& paths, LauncherCopy& launcher) {
-  RETURN_IF_ERROR(MakeDirectories(paths.journal));
   RETURN_IF_ERROR(MakeDirectories(paths.launcher_dir));
   RETURN_IF_ERROR(MakeDirectories(paths.empty));
   RETURN_IF_ERROR(MakeDirectories(paths.runtime_dir, 0700));

@@ -30,6 +30,7 @@ struct PodBind {
   std::string source;  // absolute, on the host; must exist
   std::string target;  // absolute, in the pod; its mount point is created
   bool read_only = true;
+  bool keep_ids = false;  // with a user namespace: the pod's ids already
 };
 
 // Directories of the host that the pod sees as one, the first on top: an

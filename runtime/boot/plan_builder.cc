@@ -234,7 +234,8 @@ void PlanBinds(const std::vector<PodBind>& binds, std::vector<FsStep>& steps) {
                      .target = bind.target,
                      .source = bind.source,
                      .attributes = bind.read_only ? MOUNT_ATTR_RDONLY : 0u,
-                     .recursive = true});
+                     .recursive = true,
+                     .keep_ids = bind.keep_ids});
   }
 }
 

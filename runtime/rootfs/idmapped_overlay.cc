@@ -69,7 +69,8 @@ absl::Status MountMerged(const IdmappedOverlay& overlay,
                          const std::string& lower) {
   std::string options = absl::StrCat(
       "lowerdir=", lower, ",upperdir=", kUpper, "/", NameOf(overlay.upper_dir),
-      ",workdir=", kUpper, "/", NameOf(overlay.work_dir));
+      ",workdir=", kUpper, "/", NameOf(overlay.work_dir),
+      overlay.no_sync ? ",volatile" : "");
   if (mkdir(kMerged, 0755) < 0) return ErrnoError("mkdir(%s)", kMerged);
   // The overlay acts on its layers as who mounted it: host root has no id in
   // the mapping and would get a file system that is silently read-only.

@@ -16,6 +16,7 @@ struct IdmappedOverlay {
   std::string work_dir;   // exists
   std::string target;     // exists
   PodUserns userns;
+  bool no_sync = false;
 };
 
 // Mounts an overlay whose layers are seen through the user namespace

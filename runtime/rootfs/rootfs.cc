@@ -107,7 +107,8 @@ absl::Status CheckNotMounted(const std::string& target) {
 std::string Options(const OverlaySpec& spec,
                     const std::vector<std::string>& lower_dirs) {
   return absl::StrCat("lowerdir=", absl::StrJoin(lower_dirs, ":"),
-                      ",upperdir=", spec.upper_dir, ",workdir=", spec.work_dir);
+                      ",upperdir=", spec.upper_dir, ",workdir=", spec.work_dir,
+                      spec.no_sync ? ",volatile" : "");
 }
 
 absl::Status MountWithOptions(const std::string& target,
@@ -183,12 +184,13 @@ bool IsAtOrBelow(absl::string_view path, absl::string_view directory) {
 absl::Status MountOverlay(const OverlaySpec& spec) {
   RETURN_IF_ERROR(CheckSpec(spec), "overlay");
   RETURN_IF_ERROR(MakeUpper(spec), "overlay");
-  RETURN_IF_ERROR(MakeDirectories(spec.work_dir, 0700), "overlay");
   RETURN_IF_ERROR(MakeDirectories(spec.target), "overlay");
   RETURN_IF_ERROR(CheckNotMounted(spec.target), "overlay");
+  if (spec.no_sync) RETURN_IF_ERROR(RemoveTree(spec.work_dir), "overlay");
+  RETURN_IF_ERROR(MakeDirectories(spec.work_dir, 0700), "overlay");
   if (!spec.userns.path.empty()) {
     return MountIdmappedOverlay({spec.lower_dirs, spec.upper_dir, spec.work_dir,
-                                 spec.target, spec.userns});
+                                 spec.target, spec.userns, spec.no_sync});
   }
   std::string options = Options(spec, spec.lower_dirs);
   if (options.size() > OptionLimit()) return MountFromCommonDirectory(spec);

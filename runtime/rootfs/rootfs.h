@@ -21,6 +21,11 @@ struct OverlaySpec {
   // With a path: for a pod with this user namespace. Its ids are 0 to 65535 in
   // the layers; upper_dir and work_dir are in one directory then.
   PodUserns userns = {};
+  // fsync(2) and the like do nothing: what is written reaches the disk when the
+  // kernel finds it right, as it does for who never asks. A work_dir that is
+  // there is made anew, since overlayfs refuses one that was mounted so before
+  // ("volatile").
+  bool no_sync = false;
 };
 
 // Mounts it through libmount. AlreadyExists if something is mounted on the

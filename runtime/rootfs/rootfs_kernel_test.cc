@@ -83,6 +83,24 @@ TEST_F(RootfsTest, MountsWritableLayers) {
   });
 }
 
+// overlayfs marks the work directory of such a mount, and refuses it then.
+TEST_F(RootfsTest, WithoutSyncItMountsAgainAndAgain) {
+  Put("low/a", "low");
+  OverlaySpec spec = Spec({"low"});
+  spec.no_sync = true;
+  for (int i = 0; i < 3; ++i) {
+    InPrivateMounts([&] {
+      ASSERT_THAT(MountOverlay(spec), IsOk());
+      EXPECT_THAT(*ReadFile("/proc/thread-self/mountinfo"),
+                  HasSubstr("volatile"));
+      EXPECT_THAT(MountOverlay(spec),
+                  StatusIs(absl::StatusCode::kAlreadyExists));
+      Put(absl::StrCat("pod/root/", i), "written");
+    });
+    EXPECT_EQ(*ReadFile(absl::StrCat(spec.upper_dir, "/", i)), "written");
+  }
+}
+
 TEST_F(RootfsTest, LeavesNoTraceInOtherNamespaces) {
   Put("low/a", "x");
   InPrivateMounts([&] { ASSERT_THAT(MountOverlay(Spec({"low"})), IsOk()); });

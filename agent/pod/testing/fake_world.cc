@@ -15,10 +15,12 @@
 namespace davit::testing {
 
 absl::Status JournaledRootfs::MountOverlay(const OverlaySpec& spec) {
-  bool app = absl::StrContains(spec.target, "/opt/stage2/");
-  RETURN_IF_ERROR(journal_->Enter(app ? "overlay_app" : "overlay"));
+  std::string name = "overlay";
+  if (spec.no_sync) name = "overlay_journal";
+  if (absl::StrContains(spec.target, "/opt/stage2/")) name = "overlay_app";
+  RETURN_IF_ERROR(journal_->Enter(name));
   RETURN_IF_ERROR(FakeRootfsOps::MountOverlay(spec));
-  return journal_->Leave(app ? "overlay_app" : "overlay");
+  return journal_->Leave(name);
 }
 
 absl::Status JournaledRootfs::UnmountTree(const std::string& directory) {
