@@ -14,9 +14,9 @@ namespace davit {
 // /proc/sys, but to those of net/ if `own_network`. Pure.
 std::vector<bpf_insn> BuildSysctlProgram(bool own_network);
 
-// Puts it on the payload where a v2 hierarchy is mounted. A read-only mount is
-// no wall for root with CAP_SYS_ADMIN, who mounts /proc once more: this holds
-// for every mount. Without v2 there is only the mount.
+// Puts it on the payload in the v2 hierarchy, which every pod is in (PodHome).
+// A read-only mount is no wall for root with CAP_SYS_ADMIN, who mounts /proc
+// once more: this holds for every mount.
 absl::Status ApplySysctlPolicy(bool own_network,
                                const std::vector<CgroupDir>& cgroups);
 
