@@ -77,8 +77,9 @@ absl::StatusOr<BridgedVeth> CreateLinks(PodEnds& ends,
   BridgedVeth links;
   ASSIGN_OR_RETURN(links.bridge, EnsureBridge(ends.node, config),
                    "bridge \"" + config.bridge + "\"");
-  ASSIGN_OR_RETURN(links.veth, CreatePodVeth(ends, attachment, config.interface,
-                                             links.bridge.index));
+  ASSIGN_OR_RETURN(links.veth,
+                   CreatePodVeth(ends, attachment, config.interface,
+                                 {.bridge_index = links.bridge.index}));
   // The pod's end is still down, so nothing has passed by the port's defaults.
   RETURN_IF_ERROR(
       ConfigurePort(ends.node, config, links.bridge, links.veth.host));

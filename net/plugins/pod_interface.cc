@@ -21,12 +21,6 @@ namespace {
 // As long as Go's plugins wait.
 constexpr absl::Duration kDadTimeout = absl::Seconds(10);
 
-bool HasFamily(const CniResult& result, bool v6) {
-  return std::any_of(
-      result.ips.begin(), result.ips.end(),
-      [v6](const CniIp& ip) { return ip.address.address.is_v6() == v6; });
-}
-
 // Runs in the pod's namespace, before the interface goes up.
 absl::Status SetPodSysctls(const std::string& ifname, bool v6,
                            const PodInterfaceOptions& options) {
@@ -123,10 +117,16 @@ absl::Status AddPodRoute(PodEnds& ends, const Link& link, const CniRoute& from,
 
 }  // namespace
 
+bool HasAddressOf(const CniResult& result, bool v6) {
+  return std::any_of(
+      result.ips.begin(), result.ips.end(),
+      [v6](const CniIp& ip) { return ip.address.address.is_v6() == v6; });
+}
+
 absl::Status BringUpPodInterface(PodEnds& ends, const Link& link,
                                  const CniResult& result,
                                  const PodInterfaceOptions& options) {
-  const bool v6 = HasFamily(result, /*v6=*/true);
+  const bool v6 = HasAddressOf(result, /*v6=*/true);
   if (v6 || options.arp_notify || options.ndisc_notify) {
     RETURN_IF_ERROR(RunInNetns(ends.pod_netns.get(), [&] {
       return SetPodSysctls(link.name, v6, options);
@@ -156,11 +156,11 @@ absl::Status AddPodRoutes(PodEnds& ends, const Link& link,
 }
 
 absl::Status EnableForwarding(const CniResult& result) {
-  if (HasFamily(result, /*v6=*/false)) {
+  if (HasAddressOf(result, /*v6=*/false)) {
     RETURN_IF_ERROR(SetSysctl("ipv4/ip_forward", "1"),
                     "could not enable IP forwarding");
   }
-  if (HasFamily(result, /*v6=*/true)) {
+  if (HasAddressOf(result, /*v6=*/true)) {
     RETURN_IF_ERROR(SetSysctl("ipv6/conf/all/forwarding", "1"),
                     "could not enable IP forwarding");
   }

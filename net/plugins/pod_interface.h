@@ -33,6 +33,9 @@ struct PodInterfaceOptions {
   bool enable_dad = false;
 };
 
+// Whether the pod gets an address of the family.
+bool HasAddressOf(const CniResult& result, bool v6);
+
 // Gives the pod's interface the addresses of the result and brings it up.
 // Aborted if detection finds an address in use, DeadlineExceeded if it has not
 // ended in ten seconds.

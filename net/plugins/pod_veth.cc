@@ -8,7 +8,7 @@
 #include "absl/types/span.h"
 #include "net/netlink/stable_hash.h"
 #include "net/plugins/pod_netns.h"
-#include "net/plugins/sysctl.h"
+#include "runtime/base/file.h"
 #include "runtime/base/rollback.h"
 #include "runtime/base/status_macros.h"
 
@@ -17,16 +17,25 @@ namespace {
 
 constexpr int kHostNameCandidates = 10;
 constexpr size_t kMaxAlias = 127;
+constexpr char kAddrGenModeNone[] = "1";  // ip-sysctl.rst
 
 // The node's own settings of a new veth. Best effort, as in Go: a kernel
 // without IPv6 has none of these files.
-void TuneHostLink(const std::string& name) {
-  const std::string conf = absl::StrCat("ipv6/conf/", name, "/");
+void TuneHostLink(const std::string& name, bool link_local) {
+  auto set = [&name](const char* sysctl, const char* value) {
+    WriteKernelFile(absl::StrCat("/proc/sys/net/ipv6/conf/", name, "/", sysctl),
+                    value)
+        .IgnoreError();
+  };
   // Routes of this interface are ours alone.
-  SetSysctl(conf + "accept_ra", "0").IgnoreError();
-  // The link-local address is made of the MAC address, and only the pod is at
-  // the other end: nobody to detect, but a second or two to lose.
-  SetSysctl(conf + "accept_dad", "0").IgnoreError();
+  set("accept_ra", "0");
+  if (link_local) {
+    // The address is made of the MAC address, and only the pod is at the other
+    // end: nobody to detect, but a second or two to lose.
+    set("accept_dad", "0");
+  } else {
+    set("addr_gen_mode", kAddrGenModeNone);
+  }
 }
 
 // EEXIST does not say which of the two names is taken.
@@ -111,15 +120,15 @@ std::string PodAttachment::Alias() const {
 absl::StatusOr<PodVeth> CreatePodVeth(PodEnds& ends,
                                       const PodAttachment& attachment,
                                       const InterfaceConfig& config,
-                                      int bridge_index) {
+                                      const NodeEnd& node_end) {
   ASSIGN_OR_RETURN(const std::string name,
-                   AddPair(ends, attachment, config, bridge_index));
+                   AddPair(ends, attachment, config, node_end.bridge_index));
   Rollback rollback;  // until the alias says whose it is
   rollback.Add("remove link", [&] { return ends.node.DeleteLink(name); });
   PodVeth veth;
   ASSIGN_OR_RETURN(veth.host, ends.node.GetLink(name));
   ASSIGN_OR_RETURN(veth.pod, ends.pod.GetLink(attachment.ifname));
-  TuneHostLink(name);
+  TuneHostLink(name, node_end.link_local);
   if (!config.host_ifname.empty()) {
     // The alias would still tell, but nobody can look for an alias.
     RETURN_IF_ERROR(ends.node.AddAlternativeName(

@@ -61,7 +61,10 @@ absl::StatusOr<std::string> Add(const PluginRequest& request) {
   rollback.Add("remove link", [&ends, attachment] {
     return RemoveHostLink(ends.node, attachment, CniResult());
   });
-  ASSIGN_OR_RETURN(PodVeth veth, CreatePodVeth(ends, attachment, config));
+  ASSIGN_OR_RETURN(
+      PodVeth veth,
+      CreatePodVeth(ends, attachment, config,
+                    {.link_local = HasAddressOf(result, /*v6=*/true)}));
   RETURN_IF_ERROR(Configure(ends, config, veth, result));
   if (config.ip_masq) {
     RETURN_IF_ERROR(AddMasquerade(request, result, &rollback));

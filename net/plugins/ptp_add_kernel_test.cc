@@ -34,6 +34,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 IpAddress Ip(absl::string_view text) { return *IpAddress::Parse(text); }
 IpPrefix Prefix(absl::string_view text) { return *IpPrefix::Parse(text); }
@@ -64,6 +65,16 @@ class PtpAddKernelTest : public ::testing::Test {
     }),
                 IsOk());
     return value;
+  }
+  // On the node.
+  std::vector<std::string> AddressesOf(const Link& link) {
+    std::vector<std::string> texts;
+    auto addresses = world_.node_link().ListAddresses(link.index);
+    EXPECT_THAT(addresses, IsOk());
+    for (const Address& address : addresses.value_or(std::vector<Address>())) {
+      texts.push_back(address.prefix.ToString());
+    }
+    return texts;
   }
   void ExpectNothingLeft() {
     EXPECT_THAT(world_.Interfaces(), IsEmpty());
@@ -116,6 +127,8 @@ TEST_F(PtpAddKernelTest, MakesTheDocumentedLink) {
               ElementsAre(to_pod));
   EXPECT_EQ(Sysctl(world_.node(), "ipv4/ip_forward"), "1\n");
   EXPECT_EQ(Sysctl(world_.node(), "ipv6/conf/" + host + "/accept_ra"), "0\n");
+  // Of IPv6 the node's end has nothing, not even a link-local address.
+  EXPECT_THAT(AddressesOf(node_end), ElementsAre("172.16.28.1/32"));
   EXPECT_EQ(world_.Ruleset(), "");
 }
 
@@ -127,6 +140,10 @@ TEST_F(PtpAddKernelTest, Ipv6WorksAtOnce) {
   EXPECT_THAT(ConnectAndSeePeer(world_.pod(a), world_.pod(b), Ip("fd00:28::3")),
               IsOk());
   EXPECT_EQ(Sysctl(world_.node(), "ipv6/conf/all/forwarding"), "1\n");
+  for (const std::string& name : world_.Interfaces()) {
+    ASSERT_OK_AND_ASSIGN(Link link, world_.node_link().GetLink(name));
+    EXPECT_THAT(AddressesOf(link), Contains(StartsWith("fe80:")));
+  }
   EXPECT_EQ(Sysctl(world_.pod(a), "ipv6/conf/eth0/keep_addr_on_down"), "1\n");
 }
 

@@ -19,6 +19,8 @@ const std::vector<ParityDifference>& EverywhereDifferences() {
        "leases make an address unique: nobody is asked for it"},
       {"(after/)?(pod|node)/sys/net/ipv6/conf/(VETH|eth0|cni0|br7)/accept_dad",
        "so that link-local addresses can be used at once too"},
+      {"node/(link|sys/net/ipv6/conf)/(VETH|bwp[^/]*)/(inet6_)?addr_gen_mode",
+       "the node's end has a link-local address only where pods have IPv6"},
   };
   return *kDifferences;
 }
