@@ -30,6 +30,10 @@ absl::StatusOr<Netlink> CniNode::OpenNetlink() const {
   return netns_.has_value() ? Netlink::OpenIn(netns_->fd()) : Netlink::Open();
 }
 
+std::string CniNode::Owner::Comment() const {
+  return absl::StrCat(container_id, " ", ifname);
+}
+
 absl::StatusOr<std::vector<CniNode::OwnedLink>> CniNode::ListLinks() const {
   ASSIGN_OR_RETURN(Netlink netlink, OpenNetlink());
   ASSIGN_OR_RETURN(std::vector<Link> links, netlink.ListLinks());
@@ -70,9 +74,8 @@ absl::StatusOr<std::vector<CniNode::Owner>> CniNode::ListElementOwners() const {
 absl::Status CniNode::RemoveElements(const Owner& owner) const {
   return Run([&]() -> absl::Status {
     ASSIGN_OR_RETURN(OwnedElements elements, OwnedElements::Open());
-    const std::string comment =
-        absl::StrCat(owner.container_id, " ", owner.ifname);
-    RETURN_IF_ERROR(elements.Remove(comment));
+    const std::string comment = owner.Comment();
+    RETURN_IF_ERROR(elements.Remove({comment}));
     ASSIGN_OR_RETURN(MacSpoofCheck spoof_check, MacSpoofCheck::Open());
     RETURN_IF_ERROR(spoof_check.Remove(comment));
     // The table goes with its last element, for which there is a call.
@@ -92,6 +95,23 @@ absl::StatusOr<std::vector<int>> CniNode::FindLinks(
     if (link->alias == wanted.alias) indexes.push_back(link->index);
   }
   return indexes;
+}
+
+absl::Status CniNode::DeleteElementsAndLinks(
+    const std::vector<Owner>& owners,
+    const std::vector<NamedLink>& links) const {
+  // Lives to the end: the kernel's work on removed elements, for which closing
+  // the socket waits, goes on while the links are being removed.
+  std::optional<OwnedElements> elements;
+  absl::Status status = Run([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(elements, OwnedElements::Open());
+    std::set<std::string> comments;
+    for (const Owner& owner : owners) comments.insert(owner.Comment());
+    return elements->Remove(comments);
+  });
+  ASSIGN_OR_RETURN(std::vector<int> indexes, FindLinks(links));
+  status.Update(DeleteLinks(indexes));
+  return status;
 }
 
 }  // namespace davit

@@ -33,13 +33,11 @@ class CniNode {
   };
   // Links whose alias has the form of an owner's name.
   absl::StatusOr<std::vector<OwnedLink>> ListLinks() const;
-  // Deletes all of them at the price of one; those that are gone are passed
-  // over.
-  absl::Status DeleteLinks(const std::vector<int>& indexes) const;
-
   struct Owner {  // of elements
     std::string container_id;
     std::string ifname;
+
+    std::string Comment() const;
   };
   // The owners of elements, each once.
   absl::StatusOr<std::vector<Owner>> ListElementOwners() const;
@@ -52,6 +50,15 @@ class CniNode {
     std::string alias;
   };
   absl::StatusOr<std::vector<int>> FindLinks(
+      const std::vector<NamedLink>& links) const;
+  // Deletes all of them at the price of one; those that are gone are passed
+  // over.
+  absl::Status DeleteLinks(const std::vector<int>& indexes) const;
+  // Of many attachments at the price of one, that is of some grace periods of
+  // the kernel's RCU: the elements of `owners` in the table inet davit, which
+  // stays, and the links.
+  absl::Status DeleteElementsAndLinks(
+      const std::vector<Owner>& owners,
       const std::vector<NamedLink>& links) const;
 
  private:

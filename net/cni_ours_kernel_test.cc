@@ -1,4 +1,8 @@
+#include <arpa/inet.h>
+#include <errno.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -8,15 +12,20 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "net/cni_node_fixture.h"
 #include "net/cni_pod_network.h"
 #include "net/list_directory.h"
+#include "net/nat/conntrack.h"
+#include "net/nat/owned_elements.h"
 #include "net/netlink/netlink.h"
 #include "net/netns/netns.h"
 #include "runtime/base/file.h"
+#include "runtime/base/status_macros.h"
+#include "runtime/base/unique_fd.h"
 #include "runtime/base/uuid.h"
 #include "tests/support/matchers.h"
 
@@ -70,6 +79,45 @@ class OursTest : public CniNodeTest {
 
   std::string LeaseFile(const std::string& address) {
     return dir_ / "leases/net/" + address;
+  }
+
+  // From the node to a port of its own.
+  absl::Status SendUdpOnNode(uint16_t port) {
+    return node_->Run([&]() -> absl::Status {
+      UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      sockaddr_in to = {};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(port);
+      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      const auto* address = reinterpret_cast<const sockaddr*>(&to);
+      if (sendto(fd.get(), "?", 1, 0, address, sizeof(to)) != 1) {
+        return absl::ErrnoToStatus(errno, "sendto");
+      }
+      return absl::OkStatus();
+    });
+  }
+  // How many there are; forgets them. -1 if that fails.
+  int UdpFlowsOnNode(uint16_t port) {
+    int count = -1;
+    EXPECT_THAT(node_->Run([&]() -> absl::Status {
+      ASSIGN_OR_RETURN(Conntrack conntrack, Conntrack::Open());
+      ASSIGN_OR_RETURN(
+          count, conntrack.DeleteUdpFlows(
+                     /*v6=*/false, port, [](const UdpFlow&) { return true; }));
+      return absl::OkStatus();
+    }),
+                IsOk());
+    return count;
+  }
+  std::vector<std::string> ElementOwners() {
+    std::vector<std::string> owners;
+    EXPECT_THAT(node_->Run([&]() -> absl::Status {
+      ASSIGN_OR_RETURN(OwnedElements elements, OwnedElements::Open());
+      ASSIGN_OR_RETURN(owners, elements.ListComments());
+      return absl::OkStatus();
+    }),
+                IsOk());
+    return owners;
   }
 
   // "kind name" of each item; all must have been removed.
@@ -227,11 +275,42 @@ TEST_F(OursTest, FiftyPodsEndAtOnce) {
     ASSERT_THAT(network_->Attach(requests.back()), IsOk());
   }
   EXPECT_THAT(NodeLinks(), SizeIs(50));
+  EXPECT_THAT(ElementOwners(), SizeIs(50));
   absl::Time start = absl::Now();
   std::vector<absl::Status> outcomes = network_->DetachMany(requests);
   std::cout << "DetachMany of 50 pods: " << absl::Now() - start << std::endl;
   ASSERT_THAT(outcomes, SizeIs(50));
   for (const absl::Status& outcome : outcomes) EXPECT_THAT(outcome, IsOk());
+  for (const PodNetworkRequest& request : requests) {
+    EXPECT_THAT(network_->RemoveNetns(request.pod_id), IsOk());
+  }
+  EXPECT_THAT(ElementOwners(), IsEmpty());
+}
+
+// The group's work spares none of DEL's: see CniTeardown.
+TEST_F(OursTest, PodsWithPortMapsEndAtOnce) {
+  InstallOurs({"portmap"});
+  WriteNetwork(
+      "mapped",
+      absl::StrFormat(R"({"cniVersion": "1.0.0", "name": "mapped", "plugins": [
+          {"type": "ptp", "ipMasq": true, "ipam": {"type": "host-local",
+           "dataDir": "%s", "subnet": "10.98.0.0/16"}},
+          {"type": "portmap", "capabilities": {"portMappings": true}}]})",
+                      leases()));
+  OpenNetwork(Options());
+  std::vector<PodNetworkRequest> requests;
+  for (const char* protocol : {"tcp", "udp"}) {
+    requests.push_back(NewPod("mapped"));
+    requests.back().port_mappings = {
+        {.host_port = 5300, .container_port = 53, .protocol = protocol}};
+    ASSERT_THAT(network_->Attach(requests.back()), IsOk());
+  }
+  ASSERT_THAT(SendUdpOnNode(5300), IsOk());
+  for (const absl::Status& outcome : network_->DetachMany(requests)) {
+    EXPECT_THAT(outcome, IsOk());
+  }
+  EXPECT_THAT(UdpFlowsOnNode(5300), 0) << "the next pod's clients go astray";
+  EXPECT_THAT(ElementOwners(), IsEmpty());
   for (const PodNetworkRequest& request : requests) {
     EXPECT_THAT(network_->RemoveNetns(request.pod_id), IsOk());
   }

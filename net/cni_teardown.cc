@@ -7,6 +7,7 @@
 #include <system_error>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/cni/result.h"
 
@@ -29,11 +30,24 @@ std::vector<CniNode::NamedLink> HostLinkOf(const CniMembership& membership) {
            absl::StrCat(attachment.container_id, " ", attachment.ifname)}};
 }
 
+// portmap forgets the stale flows of those whose elements it removes itself.
+bool MapsUdpPorts(const CniMembership& membership) {
+  const CniJson& args = membership.attachment.capability_args;
+  auto mappings = args.find("portMappings");
+  if (mappings == args.end() || !mappings->is_array()) return false;
+  return std::any_of(
+      mappings->begin(), mappings->end(), [](const CniJson& mapping) {
+        const auto protocol = mapping.find("protocol");
+        return protocol != mapping.end() && protocol->is_string() &&
+               absl::EqualsIgnoreCase(protocol->get<std::string>(), "udp");
+      });
+}
+
 }  // namespace
 
 std::vector<std::vector<absl::Status>> CniTeardown::Leave(
     const std::vector<std::vector<CniMembership>>& pods) {
-  if (pods.size() > 1) DeleteLinks(pods);
+  if (pods.size() > 1) DeleteAsGroup(pods);
   std::vector<std::vector<absl::Status>> outcomes(pods.size());
   std::atomic<size_t> next = 0;
   auto work = [&] {
@@ -54,20 +68,24 @@ std::vector<std::vector<absl::Status>> CniTeardown::Leave(
 
 // Only saves time: what it does not do, for whatever reason, DEL does, and
 // tells of errors.
-void CniTeardown::DeleteLinks(
+void CniTeardown::DeleteAsGroup(
     const std::vector<std::vector<CniMembership>>& pods) {
   std::vector<CniNode::NamedLink> links;
+  std::vector<CniNode::Owner> owners;
   for (const std::vector<CniMembership>& pod : pods) {
     for (const CniMembership& membership : pod) {
       if (!IsAllOurs(membership)) continue;
       for (CniNode::NamedLink& link : HostLinkOf(membership)) {
         links.push_back(std::move(link));
       }
+      if (!MapsUdpPorts(membership)) {
+        owners.push_back(
+            {membership.attachment.container_id, membership.attachment.ifname});
+      }
     }
   }
   if (links.size() < 2) return;
-  absl::StatusOr<std::vector<int>> indexes = node_.FindLinks(links);
-  if (indexes.ok()) node_.DeleteLinks(*indexes).IgnoreError();
+  node_.DeleteElementsAndLinks(owners, links).IgnoreError();
 }
 
 // The plugins of others may want to read their link at DEL.

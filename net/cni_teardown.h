@@ -11,10 +11,11 @@
 namespace davit {
 
 // DEL for many pods at the price of a few. The kernel makes each process that
-// removes a link wait for RCU grace periods (10-20 ms), one after the other, as
-// they hold its one lock. So the node's ends of all links that our plugins made
-// are deleted as one group first, and with each its pod's end; DEL finds
-// nothing to wait for then, and DELs of different pods run in parallel.
+// removes a link or an element of nf_tables wait for RCU grace periods (10-20
+// ms), one after the other, as they hold its one lock. So the elements and the
+// node's ends of all links that our plugins made are deleted as one group
+// first, and with each link its pod's end; DEL finds nothing to wait for then,
+// and DELs of different pods run in parallel.
 class CniTeardown {
  public:
   // Borrows its parts.
@@ -28,7 +29,7 @@ class CniTeardown {
       const std::vector<std::vector<CniMembership>>& pods);
 
  private:
-  void DeleteLinks(const std::vector<std::vector<CniMembership>>& pods);
+  void DeleteAsGroup(const std::vector<std::vector<CniMembership>>& pods);
   bool IsAllOurs(const CniMembership& membership) const;
 
   CniMemberships& memberships_;

@@ -7,9 +7,9 @@
 #include <linux/netlink.h>
 
 #include <optional>
-#include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "net/netlink/nl_message.h"
 #include "runtime/base/status_macros.h"
@@ -140,14 +140,14 @@ absl::StatusOr<std::vector<std::string>> OwnedElements::ListComments() {
   return std::vector<std::string>(comments.begin(), comments.end());
 }
 
-absl::Status OwnedElements::Remove(const std::string& comment) {
+absl::Status OwnedElements::Remove(const std::set<std::string>& comments) {
   absl::Status status;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     ASSIGN_OR_RETURN(std::vector<Element> elements, List());
     std::vector<NlMessage> batch;
     batch.push_back(BatchMessage(NFNL_MSG_BATCH_BEGIN));
     for (const Element& element : elements) {
-      if (element.comment != comment) continue;
+      if (!comments.contains(element.comment)) continue;
       batch.push_back(NftMessage(NFT_MSG_DELSETELEM, 0));
       NlMessage& message = batch.back();
       message.PutString(NFTA_SET_ELEM_LIST_TABLE, kTable);
@@ -160,7 +160,8 @@ absl::Status OwnedElements::Remove(const std::string& comment) {
     if (batch.size() == 1) return absl::OkStatus();
     batch.push_back(BatchMessage(NFNL_MSG_BATCH_END));
     status = socket_.ExecuteBatch(
-        batch, absl::StrCat("remove nft elements of \"", comment, "\""));
+        batch, absl::StrCat("remove nft elements of \"",
+                            absl::StrJoin(comments, "\", \""), "\""));
     if (!absl::IsNotFound(status)) return status;
     // Another process has removed one of them meanwhile.
   }

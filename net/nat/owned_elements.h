@@ -1,6 +1,7 @@
 #ifndef DAVIT_NET_NAT_OWNED_ELEMENTS_H_
 #define DAVIT_NET_NAT_OWNED_ELEMENTS_H_
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,9 +24,10 @@ class OwnedElements {
   // Each comment once, sorted; none if there is no table.
   absl::StatusOr<std::vector<std::string>> ListComments();
 
-  // Removes the elements with this comment, in one transaction; OK if there are
-  // none. The table stays, also when it is empty then.
-  absl::Status Remove(const std::string& comment);
+  // Removes the elements with one of these comments, in one transaction; OK if
+  // there are none. The table stays, also when it is empty then. For when to
+  // destroy this object afterwards see DavitTable::Open.
+  absl::Status Remove(const std::set<std::string>& comments);
 
  private:
   struct Element {
