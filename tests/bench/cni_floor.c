@@ -349,7 +349,11 @@ static void add(const struct options* o) {
   if (*o->ip6) write_sysctl("ipv6/conf", "all", "forwarding", "1");
   add_pair(node, o, netns_fd);
   write_sysctl("ipv6/conf", o->host, "accept_ra", "0");
-  write_sysctl("ipv6/conf", o->host, "accept_dad", "0");
+  if (*o->ip6) {
+    write_sysctl("ipv6/conf", o->host, "accept_dad", "0");
+  } else {
+    write_sysctl("ipv6/conf", o->host, "addr_gen_mode", "1");
+  }
   if (o->masq) change_masquerade(o, NFT_MSG_NEWSETELEM);
   if (strcmp(o->kind, "bridge") == 0) {
     add_bridge(o, node, netns_fd);
