@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/unique_fd.h"
+#include "runtime/rootfs/deferred_unmounts.h"
 #include "runtime/userns/file_owner.h"
 
 namespace davit {
@@ -42,11 +43,12 @@ absl::Status MakeDirectoriesBelow(const std::string& root,
 class RealRootfsOps : public RootfsOps {
  public:
   absl::Status MountOverlay(const OverlaySpec& spec) override {
+    unmounts_.Await(spec.target);
     return davit::MountOverlay(spec);
   }
 
   absl::Status UnmountTree(const std::string& directory) override {
-    return davit::UnmountTree(directory);
+    return unmounts_.UnmountTree(directory);
   }
 
   absl::StatusOr<std::vector<std::string>> ListMountsBelow(
@@ -68,6 +70,9 @@ class RealRootfsOps : public RootfsOps {
                                            const std::string& user) override {
     return davit::ResolveUser(root, user);
   }
+
+ private:
+  DeferredUnmounts unmounts_;
 };
 
 absl::Status RealRootfsOps::MakeMountPoint(const std::string& root,

@@ -232,6 +232,16 @@ absl::StatusOr<std::vector<std::string>> ListMountsBelow(
 }
 
 absl::Status UnmountTree(const std::string& directory) {
+  return UnmountTree(directory, [](const std::string& target) {
+    return umount2(target.c_str(), UMOUNT_NOFOLLOW) == 0 ||
+           (errno == EBUSY &&
+            umount2(target.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) == 0);
+  });
+}
+
+absl::Status UnmountTree(
+    const std::string& directory,
+    const std::function<bool(const std::string& target)>& unmount) {
   ASSIGN_OR_RETURN(std::vector<std::string> mounts, ListMountsBelow(directory));
   if (Canonical(directory) == "/") {
     return absl::InvalidArgumentError("refusing to unmount all of \"/\"");
@@ -239,11 +249,7 @@ absl::Status UnmountTree(const std::string& directory) {
   while (!mounts.empty()) {
     absl::Status failure;
     for (const std::string& target : mounts) {
-      if (umount2(target.c_str(), UMOUNT_NOFOLLOW) == 0) continue;
-      if (errno == EBUSY &&
-          umount2(target.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) == 0) {
-        continue;
-      }
+      if (unmount(target)) continue;
       // EINVAL and ENOENT: another mount covers this one. The next round,
       // after that one has gone, sees it again.
       failure = ErrnoError("umount2(%s)", target);

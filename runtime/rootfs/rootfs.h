@@ -1,6 +1,7 @@
 #ifndef DAVIT_RUNTIME_ROOTFS_ROOTFS_H_
 #define DAVIT_RUNTIME_ROOTFS_ROOTFS_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,12 @@ absl::Status MountOverlay(const OverlaySpec& spec);
 // is mounted there. Detaches (MNT_DETACH) what is busy. Uses libmount to read
 // /proc/self/mountinfo.
 absl::Status UnmountTree(const std::string& directory);
+
+// The same with `unmount` for each of them, which returns false with errno if
+// it failed.
+absl::Status UnmountTree(
+    const std::string& directory,
+    const std::function<bool(const std::string& target)>& unmount);
 
 // Mount points at and below `directory`, deepest first.
 absl::StatusOr<std::vector<std::string>> ListMountsBelow(
