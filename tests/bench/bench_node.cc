@@ -15,11 +15,8 @@
 
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
 #include "net/netns/netns.h"
 #include "runtime/base/file.h"
 
@@ -112,18 +109,6 @@ void Finish(TimedCall* call) {
   Die(absl::StrCat(absl::StrJoin(call->argv, " "), " failed (status ", status,
                    ")\n", absl::StrJoin(call->env, "\n"), "\n", call->input,
                    "\n", call->output));
-}
-
-int64_t StolenTicks() {
-  constexpr int kSteal = 8;  // "cpu user nice system idle iowait irq softirq"
-  const std::string stat = ReadFile("/proc/stat").value_or("");
-  const std::vector<absl::string_view> fields =
-      absl::StrSplit(stat.substr(0, stat.find('\n')), ' ', absl::SkipEmpty());
-  int64_t ticks = 0;
-  if (fields.size() <= kSteal || !absl::SimpleAtoi(fields[kSteal], &ticks)) {
-    Die("/proc/stat: " + stat);
-  }
-  return ticks;
 }
 
 double Run(TimedCall* call) {

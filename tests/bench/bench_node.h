@@ -1,7 +1,6 @@
 #ifndef DAVIT_TESTS_BENCH_BENCH_NODE_H_
 #define DAVIT_TESTS_BENCH_BENCH_NODE_H_
 
-#include <stdint.h>
 #include <sys/types.h>
 
 #include <string>
@@ -63,11 +62,6 @@ double Run(TimedCall* call);
 void RunTool(std::vector<std::string> argv, const std::string& input = "");
 
 double NowMilliseconds();  // of the monotonic clock
-
-// Ticks (of 10 ms) for which something on this machine could have run, but the
-// hypervisor ran another machine; since boot, of all processors ("steal",
-// proc_stat(5)).
-int64_t StolenTicks();
 
 // Prints to stderr and ends the program.
 [[noreturn]] void Die(const std::string& why);

@@ -20,6 +20,7 @@
 #include "tests/bench/bench_pods.h"
 #include "tests/bench/nspawn_peer.h"
 #include "tests/bench/samples.h"
+#include "tests/bench/steal.h"
 #include "tests/e2e/test_node.h"
 
 namespace davit::testing {
@@ -45,6 +46,23 @@ struct Figures {
   Samples set_up;  // until systemd's exec
   Samples ready;
   Samples stop;
+
+  void Add(const Figures& more) {
+    set_up.Add(more.set_up);
+    ready.Add(more.ready);
+    stop.Add(more.stop);
+  }
+};
+
+// All of them, side by side.
+struct AllFigures {
+  Figures machine, stage1, nspawn;
+
+  void Add(const AllFigures& more) {
+    machine.Add(more.machine);
+    stage1.Add(more.stage1);
+    nspawn.Add(more.nspawn);
+  }
 };
 
 // --- one after another ---------------------------------------------------
@@ -96,8 +114,8 @@ void MeasureNspawn(TestNode& node, const std::string& root, Figures& figures) {
   figures.stop.Add(absl::ToDoubleMilliseconds(machine->Stop()));
 }
 
-void PrintTargets(const Figures& machine, const Figures& stage1,
-                  const Figures& nspawn) {
+void PrintTargets(const AllFigures& figures) {
+  const auto& [machine, stage1, nspawn] = figures;
   auto ratio = [](const char* what, double ours, double peers, double limit) {
     printf("  %-52s %6.2f  (at most %.2f)  %s\n", what, ours / peers, limit,
            ours / peers <= limit ? "met" : "MISSED");
@@ -113,15 +131,44 @@ void PrintTargets(const Figures& machine, const Figures& stage1,
         nspawn.stop.Median(), 0.50);
 }
 
+AllFigures MeasureRound(TestNode& node, cli::Client& agent,
+                        const std::string& root) {
+  AllFigures figures;
+  MeasurePod(node, agent, "machine", true, figures.machine);
+  MeasureNspawn(node, root, figures.nspawn);
+  MeasurePod(node, agent, "stage1", false, figures.stage1);
+  return figures;
+}
+
+// A round of which the hypervisor took more than a hundredth is done again, but
+// not for ever.
+AllFigures MeasureUndisturbed(TestNode& node, cli::Client& agent,
+                              const std::string& root, int* repeated) {
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    const absl::Time start = absl::Now();
+    const int64_t stolen = StolenMilliseconds();
+    AllFigures figures = MeasureRound(node, agent, root);
+    const auto share = static_cast<double>(StolenMilliseconds() - stolen) /
+                       Milliseconds(start);
+    if (share <= 0.01 * std::thread::hardware_concurrency()) return figures;
+    if (attempt == kAttempts) return figures;
+    ++*repeated;
+  }
+}
+
 void OneByOne(TestNode& node, const std::string& root, int runs) {
-  Figures machine, stage1, nspawn;
+  AllFigures figures;
+  int repeated = 0;
   cli::Client agent(absl::StrCat("unix://", node.state(), "/davit.sock"));
   for (int run = 0; run < runs; ++run) {
-    MeasurePod(node, agent, absl::StrCat("machine", run), true, machine);
-    MeasureNspawn(node, root, nspawn);
-    MeasurePod(node, agent, absl::StrCat("stage1-", run), false, stage1);
+    figures.Add(MeasureUndisturbed(node, agent, root, &repeated));
   }
-  printf("%d runs, interleaved; milliseconds\n\n", runs);
+  const auto& [machine, stage1, nspawn] = figures;
+  printf(
+      "%d runs, interleaved; milliseconds; %d rounds done again as the "
+      "hypervisor took processors away\n\n",
+      runs, repeated);
   printf("%-34s %9s %9s %9s %9s\n", "", "min", "median", "p90", "max");
   auto row = [](const char* name, const Samples& samples) {
     printf("%-34s %s\n", name, samples.Describe().c_str());
@@ -134,7 +181,7 @@ void OneByOne(TestNode& node, const std::string& root, int runs) {
   row("davit, stage1: StopPod", stage1.stop);
   row("nspawn, machine: to READY", nspawn.ready);
   row("nspawn, machine: stop", nspawn.stop);
-  PrintTargets(machine, stage1, nspawn);
+  PrintTargets(figures);
 }
 
 // --- all at once ---------------------------------------------------------

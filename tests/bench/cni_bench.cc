@@ -23,6 +23,7 @@
 #include "tests/bench/cni_peers.h"
 #include "tests/bench/cni_teardown.h"
 #include "tests/bench/samples.h"
+#include "tests/bench/steal.h"
 #include "tests/support/temp_dir.h"
 
 namespace davit::testing {
@@ -225,9 +226,9 @@ std::map<Peer, Timing> Bench::MeasureRound(const Case& item,
   constexpr double kPatience = 2000;  // milliseconds
   const double start = NowMilliseconds();
   while (true) {
-    const int64_t stolen = StolenTicks();
+    const int64_t stolen = StolenMilliseconds();
     std::map<Peer, Timing> timings = MeasureRoundOnce(item, peers, run);
-    const bool disturbed = StolenTicks() != stolen;
+    const bool disturbed = StolenMilliseconds() != stolen;
     if (!disturbed) return timings;
     if (NowMilliseconds() - start > kPatience) {
       ++disturbed_;

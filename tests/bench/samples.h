@@ -15,6 +15,9 @@ namespace davit::testing {
 class Samples {
  public:
   void Add(double value) { values_.push_back(value); }
+  void Add(const Samples& more) {
+    values_.insert(values_.end(), more.values_.begin(), more.values_.end());
+  }
   size_t count() const { return values_.size(); }
   double Min() const { return At(0); }
   double Median() const { return At(0.5); }
