@@ -31,15 +31,19 @@ void SaveIfPossible(PodContext& context, LivePod& pod) {
                                saved.message(), ", ignoring"));
 }
 
-void EnterStopping(PodContext& context, LivePod& pod,
-                   const StopRequest& request) {
+// The result is ready once the record says so, too. If the agent dies before,
+// the next one takes over a pod whose systemd ends by itself; but no app and
+// nothing on the node must be taken from a pod that the record has as running.
+std::future<void> EnterStopping(PodContext& context, LivePod& pod,
+                                const StopRequest& request) {
   pod.Update([&](Pod& value) {
     value.stop_requested = true;
     if (value.status.state == PodState::kStopping) return;
     value.status.state = PodState::kStopping;
     value.status.reason = request.reason;
   });
-  SaveIfPossible(context, pod);
+  return std::async(std::launch::async,
+                    [&context, &pod] { SaveIfPossible(context, pod); });
 }
 
 std::vector<std::string> LiveApps(const Pod& pod) {
@@ -73,12 +77,14 @@ void Wake(PodContext& context, LivePod& pod) {
   pod.UpdateQuietly([](Pod& value) { value.status.paused = false; });
 }
 
-void StopApps(PodContext& context, LivePod& pod, absl::Duration grace) {
+void StopApps(PodContext& context, LivePod& pod, absl::Duration grace,
+              const std::future<void>& recorded) {
   std::shared_ptr<PodProcess> process = pod.process();
   PodRef ref{pod.id(),
              process != nullptr ? process->init() : ProcessIdentity()};
   std::vector<std::string> names;
   if (process != nullptr) names = LiveApps(pod.Get());
+  if (!names.empty()) recorded.wait();
   std::vector<absl::StatusOr<AppStatus>> ends(names.size());
   ParallelFor(names.size(), names.size(), [&](size_t i) {
     ends[i] = context.deps.apps->Stop(ref, names[i], grace);
@@ -128,12 +134,16 @@ void AwaitEnd(PodContext& context, LivePod& pod, PodProcess& process,
   pod.SetProcess(nullptr);
 }
 
-// Stops the pod's systemd and undoes what there is of the pod on the node.
+// Stops the pod's systemd and undoes what there is of the pod on the node, once
+// it is `recorded` that it stops.
 absl::Status StopSystem(PodContext& context, LivePod& pod, absl::Duration grace,
-                        std::future<bool> shutdown) {
+                        std::future<bool> shutdown,
+                        std::future<void> recorded) {
   std::shared_ptr<PodProcess> process = pod.process();
+  absl::Status stopping;
+  if (process != nullptr) stopping = process->BeginStop(grace);
+  recorded.wait();
   if (process == nullptr) return UndoAllIntents(context, pod);
-  absl::Status stopping = process->BeginStop(grace);
   if (!stopping.ok()) {
     context.Problem(absl::StrCat("pod \"", pod.name(), "\": stop: ",
                                  stopping.message(), ", killing it"));
@@ -182,10 +192,11 @@ absl::Status StopSteps(PodContext& context, LivePod& pod,
   if (MayHaveProcesses(value.status.state)) {
     absl::Duration grace = request.grace.value_or(value.spec.termination_grace);
     std::future<bool> shutdown = ListenForShutdown(context, pod, grace);
-    EnterStopping(context, pod, request);
+    std::future<void> recorded = EnterStopping(context, pod, request);
     Wake(context, pod);
-    StopApps(context, pod, grace);
-    undone = StopSystem(context, pod, grace, std::move(shutdown));
+    StopApps(context, pod, grace, recorded);
+    undone = StopSystem(context, pod, grace, std::move(shutdown),
+                        std::move(recorded));
   } else {
     undone = UndoAllIntents(context, pod);
   }

@@ -398,6 +398,18 @@ TEST_P(ContractTest, IsHealthy) {
             "0\n");
 }
 
+// What would cost a start or stop time and do nothing in a pod.
+TEST_P(ContractTest, IsSparedIdleWork) {
+  EXPECT_EQ(Out({"readlink", "-f",
+                 "/run/systemd/system-generators/systemd-gpt-auto-generator"}),
+            "/dev/null");
+  // One that finds work was run all the same.
+  EXPECT_THAT(Out({"ls", "/run/systemd/generator/getty.target.wants"}),
+              HasSubstr("console-getty.service"));
+  EXPECT_THAT(Out({"systemctl", "show", "-P", "Conflicts", "tmp.mount"}),
+              Not(HasSubstr("umount.target")));
+}
+
 TEST_P(ContractTest, PhasesAreInOrderAndTheShimIsSmall) {
   std::vector<BootPhase> phases = pod_->phases();
   std::vector<std::string> names;

@@ -257,6 +257,8 @@ std::vector<FsStep> BuildSteps(const BootRequest& request,
                    steps);
   PlanSysReadOnly(host.has_selinux, steps);
   PlanTimezone(host.timezone, guest.has_timezone, steps);
+  PlanGenerators(guest.idle_generators, steps);
+  PlanLastingMounts(steps);
   PlanFiles(request.files, steps);
   PlanBinds(request.binds, steps);
   return steps;

@@ -2,6 +2,7 @@
 #define DAVIT_RUNTIME_BOOT_PLAN_BUILDER_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -26,6 +27,9 @@ struct GuestFacts {
   // The machine id that the image brings, as a UUID; empty: it takes ours.
   std::string preset_uuid;
   bool has_timezone = false;  // it has a file for the host's
+  // Those of its generators (systemd.generator(7)) that can find nothing to do
+  // in a container, by file name.
+  std::vector<std::string> idle_generators;
 };
 
 // InvalidArgument names the field of the request that cannot be.

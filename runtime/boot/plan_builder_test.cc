@@ -169,6 +169,35 @@ TEST(BuildLaunchPlan, FillsRunHostThenMakesItReadOnly) {
             Find(plan, Kind::kReadOnly, "/run/host/credentials"));
 }
 
+TEST(BuildLaunchPlan, MountsCredentialsIfThereAreSome) {
+  BootRequest request = Request();
+  EXPECT_EQ(Find(Build(request), Kind::kMount, "/run/host/credentials"), -1);
+  request.credentials["db"] = "secret";
+  EXPECT_GE(Find(Build(request), Kind::kMount, "/run/host/credentials"), 0);
+}
+
+TEST(BuildLaunchPlan, MasksTheGeneratorsThatHaveNothingToDo) {
+  constexpr char kMasks[] = "/run/systemd/system-generators";
+  LaunchPlan plan = Build(Request());
+  for (const FsStep& step : plan.steps) {
+    EXPECT_THAT(step.target, Not(StartsWith(kMasks)));
+  }
+  plan = Build(Request(), Hybrid(),
+               {.init = "/sbin/init", .idle_generators = {"idle-generator"}});
+  EXPECT_EQ(
+      Get(plan, Kind::kSymlink, "/run/systemd/system-generators/idle-generator")
+          .source,
+      "/dev/null");
+}
+
+TEST(BuildLaunchPlan, LeavesMountsToTheEndOfThePod) {
+  LaunchPlan plan = Build(Request());
+  EXPECT_THAT(
+      Get(plan, Kind::kFile, "/run/systemd/system/tmp.mount.d/davit.conf")
+          .source,
+      HasSubstr("DefaultDependencies=no"));
+}
+
 TEST(BuildLaunchPlan, OpensProcSysNetWithAnOwnNetworkOnly) {
   LaunchPlan own = Build(Request());
   EXPECT_GE(Find(own, Kind::kBind, "/proc/sys/net"), 0);

@@ -155,6 +155,19 @@ void PlanUsers(const std::vector<PodUser>& users, std::vector<FsStep>& steps) {
   for (const PodUser& user : users) PlanUser(user, steps);
 }
 
+// Credentials are in memory that is never swapped out.
+void PlanCredentials(const std::map<std::string, std::string>& credentials,
+                     std::vector<FsStep>& steps) {
+  if (credentials.empty()) return;
+  steps.push_back(
+      Mount("/run/host/credentials", "ramfs", "mode=700", kNoSuidDevExec));
+  for (const auto& [name, value] : credentials) {
+    steps.push_back(
+        File(absl::StrCat("/run/host/credentials/", name), value, 0400));
+  }
+  steps.push_back(ReadOnly("/run/host/credentials"));
+}
+
 }  // namespace
 
 std::vector<DeviceRule> DefaultDeviceRules() {
@@ -234,13 +247,7 @@ void PlanRunHost(const RunHostContent& content, std::vector<FsStep>& steps) {
   if (!content.os_release.empty()) {
     steps.push_back(File("/run/host/os-release", content.os_release, 0444));
   }
-  steps.push_back(
-      Mount("/run/host/credentials", "ramfs", "mode=700", kNoSuidDevExec));
-  for (const auto& [name, value] : content.credentials) {
-    steps.push_back(
-        File(absl::StrCat("/run/host/credentials/", name), value, 0400));
-  }
-  steps.push_back(ReadOnly("/run/host/credentials"));
+  PlanCredentials(content.credentials, steps);
   // Its other end is on the host (PodStart), which connects to what the pod
   // binds there.
   steps.push_back({.kind = Kind::kHostBind,
@@ -312,6 +319,25 @@ void PlanTimezone(const std::string& timezone, bool guest_has_it,
                      .attributes = kReadOnlyApi});
   }
   steps.push_back(Symlink("/etc/localtime", absl::StrCat("..", file)));
+}
+
+void PlanGenerators(const std::vector<std::string>& idle,
+                    std::vector<FsStep>& steps) {
+  for (const std::string& name : idle) {
+    steps.push_back(Symlink(
+        absl::StrCat("/run/systemd/system-generators/", name), "/dev/null"));
+  }
+}
+
+void PlanLastingMounts(std::vector<FsStep>& steps) {
+  // The credentials of a service (252 has a mount unit for each) go when it
+  // stops: umount(8) comes too late, and fails.
+  for (const char* unit :
+       {"tmp.mount", "run-lock.mount", "run-credentials-.mount"}) {
+    steps.push_back(
+        File(absl::StrCat("/run/systemd/system/", unit, ".d/davit.conf"),
+             "[Unit]\nDefaultDependencies=no\n", 0444));
+  }
 }
 
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps) {

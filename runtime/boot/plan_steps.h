@@ -53,6 +53,13 @@ void PlanCgroupMounts(const PodCgroup& cgroup, bool unified_only,
 // comes from the host (AI1).
 void PlanTimezone(const std::string& timezone, bool guest_has_it,
                   std::vector<FsStep>& steps);
+// Masks generators of the guest by links in /run (systemd.generator(7)): each
+// is a process before the first unit.
+void PlanGenerators(const std::vector<std::string>& idle,
+                    std::vector<FsStep>& steps);
+// Has the pod's systemd leave mounts alone at its end that go with the pod: it
+// would start an umount(8) for each (systemd.mount(5), DefaultDependencies=).
+void PlanLastingMounts(std::vector<FsStep>& steps);
 // /sys becomes read-only; its selinuxfs too where the host has one (EE2, EE4).
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps);
 

@@ -21,7 +21,9 @@ namespace {
 using ::davit::testing::IsOk;
 using ::davit::testing::StatusIs;
 using ::davit::testing::TempDir;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using Kind = PodExit::Kind;
 
 constexpr char kBoot[] = "11111111-4b5c-4d6e-8f70-112233445566";
@@ -256,6 +258,16 @@ TEST_F(InspectRootTest, LooksForTheTimeZone) {
   Make("/usr/share/zoneinfo/Asia/Tokyo", 0644);
   EXPECT_TRUE(InspectRoot(root_.path(), false, "Asia/Tokyo")->has_timezone);
   EXPECT_FALSE(InspectRoot(root_.path(), false, "")->has_timezone);
+}
+
+TEST_F(InspectRootTest, FindsTheGeneratorsThatHaveNothingToDo) {
+  EXPECT_THAT(InspectRoot(root_.path(), false)->idle_generators, IsEmpty());
+  const std::string generators = "/usr/lib/systemd/system-generators/";
+  Make(generators + "systemd-fstab-generator", 0755);
+  Make(generators + "systemd-gpt-auto-generator", 0755);
+  Make(generators + "systemd-cryptsetup-generator", 0644);  // systemd skips it
+  EXPECT_THAT(InspectRoot(root_.path(), false)->idle_generators,
+              ElementsAre("systemd-gpt-auto-generator"));
 }
 
 class JournalLinkTest : public ::testing::Test {

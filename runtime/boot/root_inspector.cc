@@ -26,6 +26,13 @@ namespace {
 
 constexpr const char* kInits[] = {"/sbin/init", "/usr/lib/systemd/systemd",
                                   "/lib/systemd/systemd"};
+// They look for encrypted and verified disks (a pod has no device mapper), for
+// partitions, for an image to resume from and for a boot loader; the last three
+// end as soon as they see that they are in a container.
+constexpr const char* kIdleGenerators[] = {
+    "systemd-cryptsetup-generator",       "systemd-integritysetup-generator",
+    "systemd-veritysetup-generator",      "systemd-gpt-auto-generator",
+    "systemd-hibernate-resume-generator", "systemd-bless-boot-generator"};
 constexpr char kSharedLibrary[] = "libsystemd-shared-";
 
 struct DirCloser {
@@ -57,6 +64,16 @@ bool IsExecutable(int root, const std::string& path) {
   struct stat st;
   return fd && fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode) &&
          (st.st_mode & 0111) != 0;
+}
+
+std::vector<std::string> IdleGenerators(int root) {
+  std::vector<std::string> names;
+  UniqueFd dir = OpenInRoot(root, "/usr/lib/systemd/system-generators", O_PATH);
+  if (!dir) return names;
+  for (const char* name : kIdleGenerators) {
+    if (IsExecutable(dir.get(), name)) names.emplace_back(name);
+  }
+  return names;
 }
 
 // The number in "libsystemd-shared-252.so", "…-257.13-1~deb13u1.so"; 0: none.
@@ -117,6 +134,7 @@ absl::StatusOr<GuestFacts> InspectRoot(const std::string& root, bool need_init,
   GuestFacts facts;
   facts.systemd_version = SystemdVersion(fd.get());
   facts.preset_uuid = PresetUuid(fd.get());
+  facts.idle_generators = IdleGenerators(fd.get());
   facts.has_timezone =
       !timezone.empty() &&
       OpenInRoot(fd.get(), absl::StrCat("/usr/share/zoneinfo/", timezone),

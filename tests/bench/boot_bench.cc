@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -87,6 +88,10 @@ void StopPod(cli::Client& agent, const std::string& name) {
   if (!stopped.ok()) Die(stopped.ToString());
 }
 
+std::string AgentOf(TestNode& node) {
+  return absl::StrCat("unix://", node.state(), "/davit.sock");
+}
+
 void MeasurePod(TestNode& node, cli::Client& agent, const std::string& name,
                 bool machine, Figures& figures) {
   StartPod(node, name, machine);
@@ -140,29 +145,37 @@ AllFigures MeasureRound(TestNode& node, cli::Client& agent,
   return figures;
 }
 
-// A round of which the hypervisor took more than a hundredth is done again, but
-// not for ever.
-AllFigures MeasureUndisturbed(TestNode& node, cli::Client& agent,
-                              const std::string& root, int* repeated) {
-  constexpr int kAttempts = 5;
-  for (int attempt = 1;; ++attempt) {
+// What `round` returns. One of which the hypervisor took more than a hundredth
+// is done again; where all are so, the one of which it took the least counts.
+template <typename Round>
+auto Undisturbed(const Round& round, int* repeated) {
+  constexpr int kAttempts = 6;
+  const double limit = 0.01 * std::thread::hardware_concurrency();
+  double least = 0;
+  std::optional<decltype(round())> best;
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
     const absl::Time start = absl::Now();
-    const int64_t stolen = StolenMilliseconds();
-    AllFigures figures = MeasureRound(node, agent, root);
-    const auto share = static_cast<double>(StolenMilliseconds() - stolen) /
-                       Milliseconds(start);
-    if (share <= 0.01 * std::thread::hardware_concurrency()) return figures;
-    if (attempt == kAttempts) return figures;
+    const int64_t before = StolenMilliseconds();
+    auto result = round();
+    const auto stolen = static_cast<double>(StolenMilliseconds() - before);
+    const double share = stolen / Milliseconds(start);
+    if (!best || share < least) {
+      best = std::move(result);
+      least = share;
+    }
+    if (least <= limit) break;
     ++*repeated;
   }
+  return *std::move(best);
 }
 
 void OneByOne(TestNode& node, const std::string& root, int runs) {
   AllFigures figures;
   int repeated = 0;
-  cli::Client agent(absl::StrCat("unix://", node.state(), "/davit.sock"));
+  cli::Client agent(AgentOf(node));
   for (int run = 0; run < runs; ++run) {
-    figures.Add(MeasureUndisturbed(node, agent, root, &repeated));
+    figures.Add(Undisturbed([&] { return MeasureRound(node, agent, root); },
+                            &repeated));
   }
   const auto& [machine, stage1, nspawn] = figures;
   printf(
@@ -196,9 +209,22 @@ double AllAtOnce(int n, const std::function<void(int)>& work) {
   return Milliseconds(start);
 }
 
-double MachinesAtOnce(TestNode& node, int n) {
-  double last = AllAtOnce(
-      n, [&](int i) { StartPod(node, absl::StrCat("once", i), true); });
+// By gRPC, as a remote client starts them: the processors are what all wait
+// for, and the start of a program for each takes 45 ms of them.
+void RunMachine(cli::Client& agent, const std::string& name) {
+  v1::RunPodRequest request;
+  request.mutable_pod()->mutable_metadata()->set_name(name);
+  request.mutable_pod()->mutable_spec()->set_root_image(kMachine);
+  v1::RunPodResponse response;
+  grpc::ClientContext rpc;
+  absl::Status ready =
+      agent.ToStatus(agent.pods().RunPod(&rpc, request, &response));
+  if (!ready.ok()) Die(ready.ToString());
+}
+
+double MachinesAtOnce(TestNode& node, cli::Client& agent, int n) {
+  double last =
+      AllAtOnce(n, [&](int i) { RunMachine(agent, absl::StrCat("once", i)); });
   AllAtOnce(n, [&](int i) {
     node.MustCtl({"delete", absl::StrCat("once", i), "--now"});
   });
@@ -225,13 +251,20 @@ double NspawnsAtOnce(TestNode& node, const std::string& root, int n) {
 }
 
 void Together(TestNode& node, const std::string& root, int n) {
+  cli::Client agent(AgentOf(node));
   Samples ours, peers;
+  int repeated = 0;
   for (int run = 0; run < 3; ++run) {
-    ours.Add(MachinesAtOnce(node, n));
-    peers.Add(NspawnsAtOnce(node, root, n));
+    ours.Add(
+        Undisturbed([&] { return MachinesAtOnce(node, agent, n); }, &repeated));
+    peers.Add(
+        Undisturbed([&] { return NspawnsAtOnce(node, root, n); }, &repeated));
   }
   double ratio = ours.Median() / peers.Median();
-  printf("\n%d machines at once, the last READY (median of 3):\n", n);
+  printf(
+      "\n%d machines at once, the last READY (median of 3; %d rounds done "
+      "again):\n",
+      n, repeated);
   printf("  davit %.0f ms, nspawn %.0f ms: %.2f  (at most 0.85)  %s\n",
          ours.Median(), peers.Median(), ratio,
          ratio <= 0.85 ? "met" : "MISSED");
