@@ -42,6 +42,9 @@ std::vector<PodFile> HelloOn(const std::string& path) {
            .content = "[Unit]\nDefaultDependencies=no\n[Service]\n"
                       "StandardOutput=socket\nExecStart=/bin/echo hello\n"},
           {.path = "/etc/systemd/system/sockets.target.wants/hello.socket",
+           .symlink_target = "../hello.socket"},
+          // The default target of stage1 wants nothing else.
+          {.path = "/etc/systemd/system/davit.target.wants/hello.socket",
            .symlink_target = "../hello.socket"}};
 }
 
@@ -88,7 +91,7 @@ class ContractRequestsTest : public PodFixture {
 };
 
 TEST_F(ContractRequestsTest, TheImagesHostNameWins) {  // EE1
-  BootRequest request = NewRequest();
+  BootRequest request = NewRequest(AnyGuest());
   request.files = {{.path = "/etc/hostname", .content = "its-own\n"}};
   auto pod = StartReady(request);
   ASSERT_NE(pod, nullptr);
@@ -96,7 +99,7 @@ TEST_F(ContractRequestsTest, TheImagesHostNameWins) {  // EE1
 }
 
 TEST_F(ContractRequestsTest, TheImagesMachineIdIsTheContainersUuid) {  // EV2
-  BootRequest request = NewRequest();
+  BootRequest request = NewRequest(AnyGuest());
   ASSERT_THAT(WriteFileAtomic(request.rootfs + "/etc/machine-id",
                               absl::StrCat(kPreset, "\n")),
               IsOk());
@@ -109,7 +112,7 @@ TEST_F(ContractRequestsTest, TheImagesMachineIdIsTheContainersUuid) {  // EV2
 }
 
 TEST_F(ContractRequestsTest, AMissingMachineIdBecomesThePods) {  // EV2
-  BootRequest request = NewRequest();
+  BootRequest request = NewRequest(AnyGuest());
   ASSERT_EQ(unlink((request.rootfs + "/etc/machine-id").c_str()), 0);
   auto pod = StartReady(request);
   ASSERT_NE(pod, nullptr);
@@ -137,7 +140,7 @@ TEST_F(ContractRequestsTest, LoginsOnMorePtys) {  // EV3
 }
 
 TEST_F(ContractRequestsTest, NoMoreTerminalsThanAsked) {
-  BootRequest request = NewRequest();
+  BootRequest request = NewRequest(AnyGuest());
   auto pod = StartReady(request);
   ASSERT_NE(pod, nullptr);
   EXPECT_THAT(Environ(*pod), Not(Contains(StartsWith("container_ttys="))));
@@ -197,7 +200,7 @@ TEST_F(ContractRequestsTest, TheJournalIsLinkedIntoTheHosts) {  // AI2
   EXPECT_EQ(std::filesystem::read_symlink(host + "/" + id), own + "/" + id);
   EXPECT_TRUE(PathExists(host + "/" + id + "/system.journal"));
   // Another machine with that id would mix both journals: it has none there.
-  BootRequest twin = NewRequest();
+  BootRequest twin = NewRequest(AnyGuest());
   twin.journal_dir = twin.state_dir;
   ASSERT_THAT(WriteFileAtomic(twin.rootfs + "/etc/machine-id", id + "\n"),
               IsOk());
@@ -216,7 +219,7 @@ TEST_F(ContractRequestsTest, TheJournalIsLinkedIntoTheHosts) {  // AI2
 }
 
 TEST_F(ContractRequestsTest, SocketsArePassedOn) {  // AI4
-  BootRequest request = NewRequest();
+  BootRequest request = NewRequest(AnyGuest());
   std::string path = request.state_dir + "/hello";
   UniqueFd listener = ListenAt(path);
   UniqueFd other = ListenAt(request.state_dir + "/other");
@@ -236,7 +239,7 @@ TEST_F(ContractRequestsTest, SocketsArePassedOn) {  // AI4
 }
 
 TEST_F(ContractRequestsTest, ExportedSocketsAreReachedFromTheHost) {  // RH8
-  BootRequest request = NewRequest();
+  BootRequest request = NewRequest(AnyGuest());
   request.files = HelloOn("/run/host/unix-export/hello");
   auto pod = StartReady(request);
   ASSERT_NE(pod, nullptr);

@@ -258,7 +258,7 @@ std::vector<FsStep> BuildSteps(const BootRequest& request,
   PlanSysReadOnly(host.has_selinux, steps);
   PlanTimezone(host.timezone, guest.has_timezone, steps);
   PlanGenerators(guest.idle_generators, steps);
-  PlanLastingMounts(steps);
+  PlanCredentialMounts(steps);
   PlanFiles(request.files, steps);
   PlanBinds(request.binds, steps);
   return steps;

@@ -190,12 +190,12 @@ TEST(BuildLaunchPlan, MasksTheGeneratorsThatHaveNothingToDo) {
       "/dev/null");
 }
 
-TEST(BuildLaunchPlan, LeavesMountsToTheEndOfThePod) {
+TEST(BuildLaunchPlan, LeavesCredentialsOfServicesToThem) {
   LaunchPlan plan = Build(Request());
-  EXPECT_THAT(
-      Get(plan, Kind::kFile, "/run/systemd/system/tmp.mount.d/davit.conf")
-          .source,
-      HasSubstr("DefaultDependencies=no"));
+  EXPECT_THAT(Get(plan, Kind::kFile,
+                  "/run/systemd/system/run-credentials-.mount.d/davit.conf")
+                  .source,
+              HasSubstr("DefaultDependencies=no"));
 }
 
 TEST(BuildLaunchPlan, OpensProcSysNetWithAnOwnNetworkOnly) {

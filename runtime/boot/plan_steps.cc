@@ -329,15 +329,10 @@ void PlanGenerators(const std::vector<std::string>& idle,
   }
 }
 
-void PlanLastingMounts(std::vector<FsStep>& steps) {
-  // The credentials of a service (252 has a mount unit for each) go when it
-  // stops: umount(8) comes too late, and fails.
-  for (const char* unit :
-       {"tmp.mount", "run-lock.mount", "run-credentials-.mount"}) {
-    steps.push_back(
-        File(absl::StrCat("/run/systemd/system/", unit, ".d/davit.conf"),
-             "[Unit]\nDefaultDependencies=no\n", 0444));
-  }
+void PlanCredentialMounts(std::vector<FsStep>& steps) {
+  steps.push_back(
+      File("/run/systemd/system/run-credentials-.mount.d/davit.conf",
+           "[Unit]\nDefaultDependencies=no\n", 0444));
 }
 
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps) {
