@@ -138,12 +138,14 @@ void AwaitEnd(PodContext& context, LivePod& pod, PodProcess& process,
 // it is `recorded` that it stops.
 absl::Status StopSystem(PodContext& context, LivePod& pod, absl::Duration grace,
                         std::future<bool> shutdown,
-                        std::future<void> recorded) {
+                        const std::future<void>& recorded) {
   std::shared_ptr<PodProcess> process = pod.process();
-  absl::Status stopping;
-  if (process != nullptr) stopping = process->BeginStop(grace);
+  if (process == nullptr) {
+    recorded.wait();
+    return UndoAllIntents(context, pod);
+  }
+  absl::Status stopping = process->BeginStop(grace);
   recorded.wait();
-  if (process == nullptr) return UndoAllIntents(context, pod);
   if (!stopping.ok()) {
     context.Problem(absl::StrCat("pod \"", pod.name(), "\": stop: ",
                                  stopping.message(), ", killing it"));
@@ -195,8 +197,7 @@ absl::Status StopSteps(PodContext& context, LivePod& pod,
     std::future<void> recorded = EnterStopping(context, pod, request);
     Wake(context, pod);
     StopApps(context, pod, grace, recorded);
-    undone = StopSystem(context, pod, grace, std::move(shutdown),
-                        std::move(recorded));
+    undone = StopSystem(context, pod, grace, std::move(shutdown), recorded);
   } else {
     undone = UndoAllIntents(context, pod);
   }

@@ -28,7 +28,7 @@ constexpr const char* kInits[] = {"/sbin/init", "/usr/lib/systemd/systemd",
                                   "/lib/systemd/systemd"};
 // They look for encrypted and verified disks (a pod has no device mapper), for
 // partitions, for an image to resume from and for a boot loader; the last three
-// end as soon as they see that they are in a container.
+// end as soon as they see that they are in a container, or in no initrd.
 constexpr const char* kIdleGenerators[] = {
     "systemd-cryptsetup-generator",       "systemd-integritysetup-generator",
     "systemd-veritysetup-generator",      "systemd-gpt-auto-generator",
