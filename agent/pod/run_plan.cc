@@ -9,6 +9,7 @@
 #include "agent/pod/etc_files.h"
 #include "agent/pod/resources.h"
 #include "net/netlink/stable_hash.h"
+#include "runtime/boot/pod_file.h"
 
 namespace davit {
 namespace {
@@ -16,11 +17,9 @@ namespace {
 // journald of the pod finds its persistent directory from the first line on,
 // instead of flushing to it later.
 constexpr char kJournalFlushed[] = "/run/systemd/journal/flushed";
-// Its directory is our mount and goes with the pod: a systemd that shuts down
-// would start umount(8) for it, which journald does not let go of.
-constexpr char kJournalMountConfig[] =
-    "/run/systemd/system/var-log-journal.mount.d/davit.conf";
-constexpr char kJournalMount[] = "[Unit]\nDefaultDependencies=no\n";
+// Its directory is our mount and goes with the pod; journald does not let go of
+// it before.
+constexpr char kJournalMount[] = "var-log-journal.mount";
 
 // IFNAMSIZ - 1 of <linux/if.h>.
 constexpr size_t kMaxInterfaceName = 15;
@@ -51,7 +50,7 @@ std::vector<PodFile> PlanFiles(const Pod& pod, const BootInputs& inputs) {
       TextFile("/etc/resolv.conf",
                EtcResolvConf(PlanDns(pod, inputs.node_resolv_conf))));
   files.push_back(TextFile(kJournalFlushed, ""));
-  files.push_back(TextFile(kJournalMountConfig, kJournalMount));
+  files.push_back(LeaveMounted(kJournalMount));
   return files;
 }
 

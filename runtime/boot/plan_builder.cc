@@ -15,6 +15,7 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/base/uuid.h"
 #include "runtime/boot/plan_steps.h"
+#include "runtime/boot/pod_file.h"
 #include "runtime/boot/shim_record.h"
 #include "runtime/cgroup/limits.h"
 #include "runtime/sandbox/capabilities.h"
@@ -34,6 +35,8 @@ constexpr uint32_t kLargestId =
     65533;  // below "nobody", in every user namespace
 // container-getty@.service is no cheap thing, and a pty each.
 constexpr int kMostTtys = 8;
+// They go when their service stops: an umount(8) comes too late, and fails.
+constexpr char kServiceCredentials[] = "run-credentials-.mount";
 
 absl::Status Invalid(absl::string_view field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
@@ -258,7 +261,7 @@ std::vector<FsStep> BuildSteps(const BootRequest& request,
   PlanSysReadOnly(host.has_selinux, steps);
   PlanTimezone(host.timezone, guest.has_timezone, steps);
   PlanGenerators(guest.idle_generators, steps);
-  PlanCredentialMounts(steps);
+  PlanFiles({LeaveMounted(kServiceCredentials)}, steps);
   PlanFiles(request.files, steps);
   PlanBinds(request.binds, steps);
   return steps;

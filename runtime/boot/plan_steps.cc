@@ -329,12 +329,6 @@ void PlanGenerators(const std::vector<std::string>& idle,
   }
 }
 
-void PlanCredentialMounts(std::vector<FsStep>& steps) {
-  steps.push_back(
-      File("/run/systemd/system/run-credentials-.mount.d/davit.conf",
-           "[Unit]\nDefaultDependencies=no\n", 0444));
-}
-
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps) {
   if (has_selinux) {
     steps.push_back({.kind = Kind::kHostBind,

@@ -57,10 +57,6 @@ void PlanTimezone(const std::string& timezone, bool guest_has_it,
 // is a process before the first unit.
 void PlanGenerators(const std::vector<std::string>& idle,
                     std::vector<FsStep>& steps);
-// Has the pod's systemd not start an umount(8) for the credentials of each
-// service as it shuts down (systemd.mount(5), DefaultDependencies=): they go
-// when the service stops, so that it comes too late, and fails.
-void PlanCredentialMounts(std::vector<FsStep>& steps);
 // /sys becomes read-only; its selinuxfs too where the host has one (EE2, EE4).
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps);
 

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
+
 namespace davit {
 
 // A file (or symlink) that is made inside a pod before its PID 1 starts, with
@@ -18,6 +20,12 @@ struct PodFile {
   std::string symlink_target;   // non-empty: make a symlink instead
   bool only_if_absent = false;  // keep what the image has
 };
+
+// A drop-in (systemd.unit(5)) by which the pod's systemd leaves the mounts of
+// `unit` alone as it shuts down, instead of starting an umount(8) for each
+// (systemd.mount(5), DefaultDependencies=): for those that go by themselves. A
+// name like "run-credentials-.mount" is that of all that begin so.
+PodFile LeaveMounted(absl::string_view unit);
 
 }  // namespace davit
 
