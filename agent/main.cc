@@ -47,6 +47,7 @@
 #include "runtime/base/status_macros.h"
 #include "runtime/base/version.h"
 #include "runtime/boot/launcher.h"
+#include "runtime/cgroup/quick_moves.h"
 #include "runtime/image/image_store.h"
 
 namespace davit {
@@ -109,6 +110,7 @@ class Agent {
   MountOps mounts_;
   std::unique_ptr<PodNetwork> network_;
   std::unique_ptr<Launcher> launcher_;
+  std::unique_ptr<QuickMoves> quick_moves_;
   std::unique_ptr<PodApps> apps_;
   std::unique_ptr<PodManager> manager_;
   std::unique_ptr<Server> server_;
@@ -163,6 +165,8 @@ absl::Status Agent::ReachTheKernel() {
   launcher.cgroup_parent = config_.cgroup_parent;
   launcher.unified_dir = config_.state + "/unified";
   ASSIGN_OR_RETURN(launcher_, NewLauncher(launcher));
+  // After the launcher, which may give us a cgroup of our own.
+  ASSIGN_OR_RETURN(quick_moves_, NewQuickMoves());
   rootfs_ = NewRealRootfsOps();
   userns_ = NewRealUsernsOps();
   apps_ = NewPodApps(config_.libexec + "/davit-app");
@@ -191,6 +195,7 @@ void Agent::BuildManager() {
   deps.apps = apps_.get();
   deps.userns = userns_.get();
   deps.mounts = &mounts_;
+  deps.quick_moves = quick_moves_.get();
   deps.logs_complete = LogsAreComplete;
   deps.dial = [](const std::string& netns, uint16_t port) {
     return DialLoopback(netns, port, kDialTime);

@@ -25,6 +25,7 @@
 #include "runtime/base/step_observer.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/boot/launcher.h"
+#include "runtime/cgroup/quick_moves.h"
 #include "runtime/image/image_store.h"
 
 namespace davit {
@@ -69,6 +70,7 @@ struct PodManagerDeps {
   PodApps* apps = nullptr;
   UsernsOps* userns = nullptr;
   MountOps* mounts = nullptr;
+  QuickMoves* quick_moves = nullptr;  // may be null
   // DialLoopback of net/netns/dial.h, LogsAreComplete of
   // runtime/app/log_streams.h, and the node's address now (empty: none).
   std::function<absl::StatusOr<UniqueFd>(const std::string& netns_path,

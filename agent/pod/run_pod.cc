@@ -21,6 +21,7 @@
 #include "runtime/base/rollback.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/unique_fd.h"
+#include "runtime/cgroup/quick_moves.h"
 
 namespace davit {
 namespace {
@@ -307,8 +308,6 @@ absl::Status MakeForBoot(const PodPaths& paths, LauncherCopy& launcher) {
   return launcher.LinkTo(paths.app_launcher);
 }
 
-// Most of its time is spent waiting for the kernel to move the shim into its
-// cgroups.
 void PodStarter::BeginPreparing() {
   preparing_ =
       std::async(std::launch::async,
@@ -467,6 +466,7 @@ absl::Status PodStarter::Fail(const absl::Status& cause) {
 
 absl::Status StartPod(PodContext& context,
                       const std::shared_ptr<LivePod>& pod) {
+  QuickMoves::Hold quick(context.deps.quick_moves);
   return ObserveStep(context.observer, "start",
                      [&] { return PodStarter(context, pod).Start(); });
 }

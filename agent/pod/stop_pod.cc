@@ -15,6 +15,7 @@
 #include "agent/pod/pod_state.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/cgroup/quick_moves.h"
 
 namespace davit {
 namespace {
@@ -252,6 +253,10 @@ absl::Status StopPod(PodContext& context, LivePod& pod,
                      const StopRequest& request) {
   // Only what stops something is worth timing.
   bool runs = MayHaveProcesses(pod.state());
+  // A machine's systemd starts programs as it shuts down, that of apps hardly
+  // any.
+  bool machine = pod.Get().spec.containers.empty();
+  QuickMoves::Hold quick(runs && machine ? context.deps.quick_moves : nullptr);
   return ObserveStep(runs ? context.observer : nullptr, "stop",
                      [&] { return StopSteps(context, pod, request); });
 }

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "runtime/base/clone_process.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/unique_fd.h"
@@ -73,11 +74,21 @@ absl::StatusOr<pid_t> SpawnHere(const SubprocessSpec& spec,
   int highest = 2;
   for (const auto& [from, to] : fds) highest = std::max(highest, to);
   std::vector<UniqueFd> sources;
-  SpawnActions actions;
+  std::vector<std::pair<int, int>> moved;
   for (const auto& [from, to] : fds) {
     sources.emplace_back(fcntl(from, F_DUPFD_CLOEXEC, highest + 1));
     if (!sources.back()) return ErrnoError("fcntl(%d, F_DUPFD)", from);
-    posix_spawn_file_actions_adddup2(actions.get(), sources.back().get(), to);
+    moved.emplace_back(sources.back().get(), to);
+  }
+  if (spec.cgroup_fd >= 0) {
+    return StartInCgroup(spec.cgroup_fd, {.path = spec.path.c_str(),
+                                          .argv = Pointers(spec.argv),
+                                          .env = Pointers(spec.env),
+                                          .fds = std::move(moved)});
+  }
+  SpawnActions actions;
+  for (const auto& [from, to] : moved) {
+    posix_spawn_file_actions_adddup2(actions.get(), from, to);
   }
   // Everything else that we have open stays ours, gaps between targets too.
   for (int fd = 0; fd <= highest; ++fd) {

@@ -27,6 +27,9 @@ struct SubprocessSpec {
   // Run in this network namespace: an open nsfs descriptor, or -1 for ours.
   // The switch is made by a thread made for it, never on the caller's.
   int netns_fd = -1;
+  // Start in this v2 cgroup: its open directory, or -1 for ours. StartDetached
+  // only.
+  int cgroup_fd = -1;
   absl::Duration timeout = absl::InfiniteDuration();
   size_t output_limit = 4 << 20;  // per stream; more is an error
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -149,8 +150,8 @@ class LauncherImpl : public Launcher {
                           const std::string& runtime_dir,
                           const std::string& state_dir, PodCgroup cgroup,
                           PodListener listener) const;
-  absl::StatusOr<PodCgroup> House(const BootRequest& request,
-                                  ShimProcess& shim) const;
+  absl::StatusOr<PodCgroup> StartHoused(const BootRequest& request,
+                                        std::optional<ShimProcess>& shim) const;
   void Announce(const BootRequest& request, const ShimState& state,
                 const PodListener& listener) const;
   absl::Status LinkJournalOf(const BootRequest& request,
@@ -205,13 +206,21 @@ PodProcessParts LauncherImpl::PartsOf(const std::string& pod_id,
           .events = events_.get()};
 }
 
-// Makes the pod's cgroups and puts the waiting shim into them.
-absl::StatusOr<PodCgroup> LauncherImpl::House(const BootRequest& request,
-                                              ShimProcess& shim) const {
+// Makes the pod's cgroups and starts the waiting shim in them.
+absl::StatusOr<PodCgroup> LauncherImpl::StartHoused(
+    const BootRequest& request, std::optional<ShimProcess>& shim) const {
   absl::StatusOr<PodCgroup> made = home_.Make(
       request.pod_id, absl::StrCat("Davit pod ", request.hostname),
-      shim.child(), request.limits, CgroupRecordPath(request.runtime_dir));
-  if (!made.ok() && shim.AwaitEnd(absl::ZeroDuration()).ok()) {
+      request.limits, CgroupRecordPath(request.runtime_dir),
+      [&](int cgroup) -> absl::StatusOr<pid_t> {
+        ASSIGN_OR_RETURN(
+            ShimProcess started,
+            ShimProcess::Start(options_.shim_path, request.pod_id,
+                               bare_mounts_.get(), request.listen_fds, cgroup));
+        return shim.emplace(std::move(started)).child();
+      });
+  if (!made.ok() && shim.has_value() &&
+      shim->AwaitEnd(absl::ZeroDuration()).ok()) {
     // Nobody can make a scope for a dead process: the cause, not the effect.
     return absl::AbortedError(absl::StrCat("shim has ended without a word; ",
                                            made.status().message()));
@@ -262,11 +271,9 @@ absl::StatusOr<std::unique_ptr<PreparedPod>> LauncherImpl::Prepare(
         return RemoveRuntimeFiles(runtime_dir);
       });
   // Declared after the rollback: it is killed before its cgroups are removed.
-  ASSIGN_OR_RETURN(ShimProcess shim,
-                   ShimProcess::Start(options_.shim_path, request.pod_id,
-                                      bare_mounts_.get(), request.listen_fds));
-  ASSIGN_OR_RETURN(*cgroup, House(request, shim));
-  return std::make_unique<PreparedShim>(std::move(undo), std::move(shim),
+  std::optional<ShimProcess> shim;
+  ASSIGN_OR_RETURN(*cgroup, StartHoused(request, shim));
+  return std::make_unique<PreparedShim>(std::move(undo), *std::move(shim),
                                         *cgroup);
 }
 

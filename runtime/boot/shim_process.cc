@@ -46,7 +46,8 @@ absl::StatusOr<bool> AwaitReadable(int fd, absl::Time deadline) {
 absl::StatusOr<ShimProcess> ShimProcess::Start(const std::string& shim_path,
                                                const std::string& pod_id,
                                                int bare_mounts,
-                                               const std::vector<int>& listen) {
+                                               const std::vector<int>& listen,
+                                               int cgroup) {
   UniqueFd file(memfd_create("launch-plan", MFD_CLOEXEC));
   if (!file) return ErrnoError("memfd_create");
   ASSIGN_OR_RETURN(auto sockets, MakePacketPair());
@@ -58,6 +59,7 @@ absl::StatusOr<ShimProcess> ShimProcess::Start(const std::string& shim_path,
               {bare_mounts, kBareMountsFdOfShim}};
   int number = kFirstListenFdOfShim;
   for (int fd : listen) spec.fds.push_back({fd, number++});
+  spec.cgroup_fd = cgroup;
   ASSIGN_OR_RETURN(pid_t pid, StartDetached(spec), "start shim");
   // Not reaped yet, so the pid is still the child's.
   absl::StatusOr<UniqueFd> pidfd = OpenPidfd(pid);

@@ -26,12 +26,14 @@ class ShimProcess {
   };
 
   // Executes the shim for a pod, with a bare mount namespace (bare_mounts.h)
-  // and the descriptors that its PID 1 shall have; it waits for its plan. It is
-  // then our child: destroyed before Release(), it is killed and reaped.
+  // and the descriptors that its PID 1 shall have; it waits for its plan.
+  // Starts in the v2 cgroup whose directory is open as `cgroup`; -1 is ours. It
+  // is then our child: destroyed before Release(), it is killed and reaped.
   static absl::StatusOr<ShimProcess> Start(const std::string& shim_path,
                                            const std::string& pod_id,
                                            int bare_mounts,
-                                           const std::vector<int>& listen = {});
+                                           const std::vector<int>& listen = {},
+                                           int cgroup = -1);
   // Connects to one that runs. Unavailable or NotFound if none answers.
   static absl::StatusOr<ShimProcess> Connect(const std::string& socket_path);
 

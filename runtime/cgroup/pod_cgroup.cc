@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,7 +25,6 @@ namespace {
 
 constexpr char kSystemd[] = "name=systemd";
 constexpr char kAgentLeaf[] = "agent";
-constexpr int64_t kCpuPeriodUsec = 100000;
 
 bool OnlyV2(const std::vector<CgroupHierarchy>& hierarchies) {
   return std::all_of(hierarchies.begin(), hierarchies.end(),
@@ -79,10 +79,23 @@ absl::Status CreateDirectory(const CgroupDir& dir) {
   return Annotate(status, "create cgroup");
 }
 
-// `pid` 0 is the calling process.
+// `pid` 0 is the calling process. Waits until no process of the machine is in
+// the middle of a fork or an end, a grace period of RCU.
 absl::Status Enter(const std::string& directory, pid_t pid = 0) {
   return WriteKernelFile(absl::StrCat(directory, "/cgroup.procs"),
                          absl::StrCat(pid));
+}
+
+// The calling thread into a cgroup of v1: a thread that moves itself is the one
+// case without that wait (cgroup_procs_write_start of the kernel).
+absl::Status EnterAsThread(const std::string& directory) {
+  return WriteKernelFile(absl::StrCat(directory, "/tasks"), "0");
+}
+
+absl::StatusOr<UniqueFd> OpenCgroup(const std::string& directory) {
+  UniqueFd fd(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return ErrnoError("open(%s, O_PATH|O_DIRECTORY)", directory);
+  return fd;
 }
 
 // Whether what is written in the base holds for a directory below it, so that
@@ -106,10 +119,6 @@ absl::Status GiveAway(const std::string& path, uid_t owner) {
     return ErrnoError("chown(%s, %d)", path, owner);
   }
   return absl::OkStatus();
-}
-
-int64_t NumberOr(const std::string& path, int64_t otherwise) {
-  return ReadNumber(path).value_or(otherwise);
 }
 
 struct DirCloser {
@@ -240,51 +249,39 @@ absl::Status PodCgroup::Delegate(uid_t owner) const {
   return absl::OkStatus();
 }
 
+absl::StatusOr<UniqueFd> PodCgroup::OpenPayload() const {
+  const CgroupDir* dir = Unified();
+  return dir == nullptr ? UniqueFd() : OpenCgroup(dir->payload);
+}
+
+absl::StatusOr<UniqueFd> PodCgroup::OpenSupervisor() const {
+  const CgroupDir* dir = Unified();
+  return dir == nullptr ? UniqueFd() : OpenCgroup(dir->supervisor);
+}
+
 absl::Status PodCgroup::EnterPayload() const {
   for (const CgroupDir& dir : dirs_) {
+    if (dir.v2) continue;
     RETURN_IF_ERROR(MakeDirectory(dir.payload));
-    RETURN_IF_ERROR(Enter(dir.payload));
+    RETURN_IF_ERROR(EnterAsThread(dir.payload));
   }
   return absl::OkStatus();
 }
 
-absl::Status PodCgroup::EnterSupervisor(pid_t pid) const {
+absl::Status PodCgroup::EnterSupervisor() const {
   for (const CgroupDir& dir : dirs_) {
-    if (!dir.supervisor.empty()) RETURN_IF_ERROR(Enter(dir.supervisor, pid));
+    if (dir.v2 || dir.supervisor.empty()) continue;
+    RETURN_IF_ERROR(EnterAsThread(dir.supervisor));
   }
   return absl::OkStatus();
 }
 
 absl::Status PodCgroup::LeaveSupervisor() const {
   for (const CgroupDir& dir : dirs_) {
-    if (!dir.retreat.empty()) RETURN_IF_ERROR(Enter(dir.retreat));
+    if (dir.retreat.empty()) continue;
+    RETURN_IF_ERROR(dir.v2 ? Enter(dir.retreat) : EnterAsThread(dir.retreat));
   }
   return absl::OkStatus();
-}
-
-CgroupUsage PodCgroup::Usage() const {
-  CgroupUsage usage;
-  if (const CgroupDir* dir = WithController("memory"); dir != nullptr) {
-    usage.memory_bytes = NumberOr(
-        dir->base + (dir->v2 ? "/memory.current" : "/memory.usage_in_bytes"),
-        -1);
-    usage.memory_peak_bytes = NumberOr(
-        dir->base + (dir->v2 ? "/memory.peak" : "/memory.max_usage_in_bytes"),
-        -1);
-  }
-  if (const CgroupDir* dir = WithController("cpuacct");
-      dir != nullptr && !dir->v2) {
-    int64_t nanoseconds = NumberOr(dir->base + "/cpuacct.usage", -1);
-    usage.cpu_usec = nanoseconds < 0 ? -1 : nanoseconds / 1000;
-  } else if (const CgroupDir* unified = Unified(); unified != nullptr) {
-    // v2 counts CPU time even without the cpu controller.
-    usage.cpu_usec =
-        ReadKey(unified->base + "/cpu.stat", "usage_usec").value_or(-1);
-  }
-  if (const CgroupDir* dir = WithController("pids"); dir != nullptr) {
-    usage.tasks = NumberOr(dir->base + "/pids.current", -1);
-  }
-  return usage;
 }
 
 int64_t PodCgroup::OomKills() const {

@@ -11,18 +11,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "runtime/base/unique_fd.h"
 #include "runtime/cgroup/hierarchy.h"
 #include "runtime/cgroup/limits.h"
 
 namespace davit {
-
-// What a pod uses; -1 where no mounted hierarchy can tell.
-struct CgroupUsage {
-  int64_t memory_bytes = -1;
-  int64_t memory_peak_bytes = -1;
-  int64_t cpu_usec = -1;
-  int64_t tasks = -1;
-};
 
 // A pod's directories in one hierarchy:
 //
@@ -94,13 +87,18 @@ class PodCgroup {
   // name=systemd) to a user: what delegation means in cgroups(7).
   absl::Status Delegate(uid_t owner) const;
 
-  // Moves the calling process.
+  // The v2 payload, and supervisor, for a process to start in (CloneProcess):
+  // one that was moved there would have to wait. Invalid without v2.
+  absl::StatusOr<UniqueFd> OpenPayload() const;
+  absl::StatusOr<UniqueFd> OpenSupervisor() const;
+  // Moves the calling process, which has no other thread, in all hierarchies of
+  // v1: the rest of what OpenPayload and OpenSupervisor begin.
   absl::Status EnterPayload() const;
-  // Moves a process; 0 is the calling one.
-  absl::Status EnterSupervisor(pid_t pid = 0) const;
+  absl::Status EnterSupervisor() const;
+  // Moves the calling process, of one thread too, to the retreats. Waits for
+  // the kernel in v2.
   absl::Status LeaveSupervisor() const;
 
-  CgroupUsage Usage() const;
   // Kills by the OOM killer so far; 0 also if nobody counts.
   int64_t OomKills() const;
   // False also if it does not exist.

@@ -9,16 +9,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "runtime/base/clone_process.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
+#include "runtime/base/subprocess.h"
+#include "runtime/base/unique_fd.h"
 #include "runtime/base/uuid.h"
 #include "runtime/cgroup/cgroup_fs.h"
 #include "runtime/cgroup/hierarchy.h"
 #include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/cgroup/quick_moves.h"
 #include "runtime/cgroup/statistics.h"
 #include "runtime/cgroup/unified_mount.h"
 #include "tests/support/matchers.h"
@@ -33,6 +38,8 @@ using ::davit::testing::Patience;
 using ::davit::testing::StatusIs;
 using ::davit::testing::TempDir;
 using ::testing::Contains;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
 
 const absl::Duration kTimeout = Patience(absl::Seconds(10));
 
@@ -56,12 +63,28 @@ class PodCgroupKernelTest : public ::testing::Test {
     }
   }
 
-  // A child that runs `enter` and then sleeps until it is killed; returns once
-  // it is inside.
-  pid_t StartSleeper(const std::function<absl::Status()>& enter) {
+  // A child that does `work` in the payload of `cgroup`; its status is the
+  // child's end.
+  static pid_t StartInPayload(const PodCgroup& cgroup,
+                              const std::function<void()>& work) {
+    absl::StatusOr<UniqueFd> payload = cgroup.OpenPayload();
+    EXPECT_THAT(payload, IsOk());
+    pid_t pid = CloneProcess(0, payload->get(), nullptr);
+    EXPECT_GE(pid, 0);
+    if (pid != 0) return pid;
+    if (!cgroup.EnterPayload().ok()) _exit(1);
+    work();
+    _exit(0);
+  }
+
+  // A child in the v2 cgroup that is open as `born_in` (invalid: none) that
+  // runs `enter` and then sleeps until it is killed; returns once it is inside.
+  pid_t StartSleeper(absl::StatusOr<UniqueFd> born_in,
+                     const std::function<absl::Status()>& enter) {
     int ready[2];
     EXPECT_EQ(pipe(ready), 0);
-    pid_t pid = fork();
+    EXPECT_THAT(born_in, IsOk());
+    pid_t pid = CloneProcess(0, born_in->get(), nullptr);
     if (pid == 0) {
       char result = enter().ok() ? 'y' : 'n';
       if (write(ready[1], &result, 1) != 1) _exit(1);
@@ -74,6 +97,11 @@ class PodCgroupKernelTest : public ::testing::Test {
     close(ready[0]);
     close(ready[1]);
     return pid;
+  }
+
+  pid_t StartSleeperInPayload() {
+    return StartSleeper(cgroup_.OpenPayload(),
+                        [&] { return cgroup_.EnterPayload(); });
   }
 
   // Wait statuses of all children.
@@ -119,7 +147,7 @@ TEST_F(PodCgroupKernelTest, CreatesEntersAndTells) {
   ASSERT_THAT(cgroup_.Create(), IsOk());  // takes over what is there
   EXPECT_TRUE(cgroup_.Exists());
   EXPECT_FALSE(cgroup_.IsPopulated().value());
-  pid_t pid = StartSleeper([&] { return cgroup_.EnterPayload(); });
+  pid_t pid = StartSleeperInPayload();
   EXPECT_TRUE(cgroup_.IsPopulated().value());
   ASSERT_OK_AND_ASSIGN(std::string membership,
                        ReadFile(absl::StrCat("/proc/", pid, "/cgroup")));
@@ -128,6 +156,83 @@ TEST_F(PodCgroupKernelTest, CreatesEntersAndTells) {
         << dir.payload;
   }
   EXPECT_THAT(ListPodCgroups(hierarchies_, parent_).value(), Contains(id_));
+}
+
+// What posix_spawn(3) does, and the cgroup.
+TEST_F(PodCgroupKernelTest, StartsAProgramInItsCgroup) {
+  if (Find("") == nullptr) GTEST_SKIP() << "no v2 hierarchy on this machine";
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  ASSERT_OK_AND_ASSIGN(UniqueFd supervisor, cgroup_.OpenSupervisor());
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  UniqueFd read_end(ends[0]), write_end(ends[1]);
+  UniqueFd ours(fcntl(write_end.get(), F_DUPFD, 0));  // inheritable
+  signal(SIGUSR1, SIG_IGN);
+  SubprocessSpec spec;
+  spec.path = "/bin/sh";
+  spec.argv = {"sh", "-c",
+               "cat /proc/self/cgroup >&4; ls /proc/self/fd >&4; "
+               "grep -E 'Sig(Ign|Blk)' /proc/self/status >&4; sleep 1000"};
+  spec.env = {"PATH=/usr/bin:/bin"};
+  spec.fds = {{write_end.get(), 4}};
+  spec.cgroup_fd = supervisor.get();
+  ASSERT_OK_AND_ASSIGN(pid_t pid, StartDetached(spec));
+  children_.push_back(pid);
+  EXPECT_EQ(getsid(pid), pid);
+  EXPECT_THAT(ListProcesses(Find("")->supervisor).value(), Contains(pid));
+  write_end.Reset();
+  ours.Reset();
+  std::string said;
+  while (said.find("SigIgn") == said.npos) {
+    char heard[4096];
+    ssize_t n = read(read_end.get(), heard, sizeof(heard));
+    ASSERT_GT(n, 0) << said;
+    said.append(heard, static_cast<size_t>(n));
+  }
+  signal(SIGUSR1, SIG_DFL);
+  // 3 is the directory that ls has open.
+  EXPECT_THAT(said, HasSubstr("/supervisor\n0\n1\n2\n3\n4\n"));
+  EXPECT_THAT(said, HasSubstr("SigBlk:\t0000000000000000\n"));
+  // glibc's own two signals may have been ignored before.
+  EXPECT_THAT(said, ContainsRegex("SigIgn:\t0000000[01][08]0000000\n"));
+}
+
+TEST_F(PodCgroupKernelTest, StartsNoProgramThatIsNotThere) {
+  if (Find("") == nullptr) GTEST_SKIP() << "no v2 hierarchy on this machine";
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  ASSERT_OK_AND_ASSIGN(UniqueFd supervisor, cgroup_.OpenSupervisor());
+  SubprocessSpec spec;
+  spec.path = "/nonexistent/program";
+  spec.argv = {"program"};
+  spec.cgroup_fd = supervisor.get();
+  EXPECT_THAT(StartDetached(spec),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(spec.path)));
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
+  spec.path = "/bin/true";
+  spec.cgroup_fd = open("/", O_RDONLY | O_CLOEXEC);
+  UniqueFd no_cgroup(spec.cgroup_fd);
+  EXPECT_THAT(StartDetached(spec),
+              StatusIs(absl::StatusCode::kFailedPrecondition,  // EBADF
+
+                       HasSubstr("clone3")));
+}
+
+TEST_F(PodCgroupKernelTest, MovesNowhere) {
+  ASSERT_OK_AND_ASSIGN(std::string before, ReadFile("/proc/self/cgroup"));
+  absl::Status moved = MoveNowhere(hierarchies_);
+  ASSERT_OK_AND_ASSIGN(std::string after, ReadFile("/proc/self/cgroup"));
+  EXPECT_EQ(after, before);
+  if (Find("") == nullptr) {
+    EXPECT_THAT(moved, StatusIs(absl::StatusCode::kFailedPrecondition));
+    return;
+  }
+  EXPECT_THAT(moved, IsOk());
+  // One that is elsewhere by now stays there.
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  std::vector<CgroupHierarchy> elsewhere = {
+      {.v2 = true, .own_dir = Find("")->payload}};
+  EXPECT_FALSE(MoveNowhere(elsewhere).ok());
+  EXPECT_EQ(ReadFile("/proc/self/cgroup").value(), before);
 }
 
 TEST_F(PodCgroupKernelTest, WritesLimits) {
@@ -187,7 +292,7 @@ TEST_F(PodCgroupKernelTest, LimitsCpusAndLiftsThat) {
 // Up, down and away, in the order in which v1 would refuse the plain writes.
 TEST_F(PodCgroupKernelTest, ChangesLimitsOfARunningPod) {
   ASSERT_THAT(cgroup_.Create(), IsOk());
-  StartSleeper([&] { return cgroup_.EnterPayload(); });
+  StartSleeperInPayload();
   std::string file = OnV1() ? "memory.limit_in_bytes" : "memory.max";
   for (uint64_t mib : {64, 32, 128}) {
     ASSERT_THAT(cgroup_.ChangeLimits({.memory_max_bytes = mib << 20,
@@ -240,14 +345,10 @@ TEST_F(PodCgroupKernelTest, FreezesAndThaws) {
   ASSERT_THAT(cgroup_.Create(), IsOk());
   int pipes[2];
   ASSERT_EQ(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
-  pid_t pid = fork();
-  if (pid == 0) {
-    if (!cgroup_.EnterPayload().ok()) _exit(1);
+  children_.push_back(StartInPayload(cgroup_, [&] {
     // Says that it runs, again and again.
     while (write(pipes[1], "x", 1) != 0) usleep(1000);
-    _exit(0);
-  }
-  children_.push_back(pid);
+  }));
   auto runs = [&] {
     char heard[4096];
     while (read(pipes[0], heard, sizeof(heard)) > 0) {
@@ -275,9 +376,7 @@ TEST_F(PodCgroupKernelTest, FreezesAndThaws) {
 TEST_F(PodCgroupKernelTest, CountsWhatAPodUses) {
   ASSERT_THAT(cgroup_.Create(), IsOk());
   ASSERT_THAT(cgroup_.SetLimits({.cpu_millis = 100}), IsOk());
-  pid_t child = fork();
-  if (child == 0) {
-    if (!cgroup_.EnterPayload().ok()) _exit(1);
+  pid_t child = StartInPayload(cgroup_, [] {
     constexpr size_t kBytes = 16 << 20;
     volatile char* memory = static_cast<char*>(malloc(kBytes));
     for (size_t i = 0; i < kBytes; i += 4096) memory[i] = 1;
@@ -286,8 +385,7 @@ TEST_F(PodCgroupKernelTest, CountsWhatAPodUses) {
     while (used.tv_sec == 0 && used.tv_nsec < 50 * 1000 * 1000) {
       clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
     }
-    _exit(0);
-  }
+  });
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_EQ(status, 0);
@@ -307,27 +405,16 @@ TEST_F(PodCgroupKernelTest, CountsWhatAPodUses) {
   }
 }
 
-TEST_F(PodCgroupKernelTest, MeasuresUsage) {
-  EXPECT_EQ(cgroup_.Usage().tasks, -1);
-  ASSERT_THAT(cgroup_.Create(), IsOk());
-  StartSleeper([&] { return cgroup_.EnterPayload(); });
-  StartSleeper([&] { return cgroup_.EnterPayload(); });
-  CgroupUsage usage = cgroup_.Usage();
-  EXPECT_EQ(usage.tasks, 2);
-  EXPECT_GE(usage.cpu_usec, 0);
-  EXPECT_GE(usage.memory_bytes, 0);
-  EXPECT_GE(usage.memory_peak_bytes, usage.memory_bytes);
-}
-
 TEST_F(PodCgroupKernelTest, KillsThePayloadAndSparesTheSupervisor) {
   ASSERT_THAT(cgroup_.Create(), IsOk());
   for (int i = 0; i < 5; ++i) {
-    StartSleeper([&] { return cgroup_.EnterPayload(); });
+    StartSleeperInPayload();
   }
   ASSERT_THAT(cgroup_.Kill(kTimeout), IsOk());
   EXPECT_FALSE(cgroup_.IsPopulated().value());
   for (int status : Reap()) EXPECT_EQ(WTERMSIG(status), SIGKILL);
-  pid_t shim = StartSleeper([&] { return cgroup_.EnterSupervisor(); });
+  pid_t shim = StartSleeper(cgroup_.OpenSupervisor(),
+                            [&] { return cgroup_.EnterSupervisor(); });
   ASSERT_THAT(cgroup_.Kill(kTimeout), IsOk());
   EXPECT_EQ(kill(shim, 0), 0);
   EXPECT_THAT(cgroup_.Remove(),
@@ -344,7 +431,7 @@ TEST_F(PodCgroupKernelTest, KillsByFreezerWithoutV2) {
   PodCgroup legacy(v1);
   ASSERT_THAT(legacy.Create(), IsOk());
   // Forks for ever: a plain list-and-kill would chase it.
-  StartSleeper([&] {
+  StartSleeper(legacy.OpenPayload(), [&] {
     RETURN_IF_ERROR(legacy.EnterPayload());
     if (fork() == 0) {
       while (true) {
@@ -411,14 +498,11 @@ TEST_F(PodCgroupKernelTest, NothingToKillIsFine) {
 TEST_F(PodCgroupKernelTest, CountsOomKills) {
   ASSERT_THAT(cgroup_.Create(), IsOk());
   ASSERT_THAT(cgroup_.SetLimits({.memory_max_bytes = 8 << 20}), IsOk());
-  pid_t child = fork();
-  if (child == 0) {
-    if (!cgroup_.EnterPayload().ok()) _exit(1);
+  pid_t child = StartInPayload(cgroup_, [] {
     size_t size = 64 << 20;
     volatile char* memory = static_cast<char*>(malloc(size));
     for (size_t i = 0; i < size; i += 4096) memory[i] = 1;
-    _exit(0);
-  }
+  });
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFSIGNALED(status));
@@ -468,13 +552,25 @@ TEST_F(PodCgroupKernelTest, StepsAsideOnPureV2) {
     if (!WriteKernelFile(home + "/cgroup.procs", "0").ok()) _exit(1);
     if (!PrepareAgentCgroup(pure, "davit").ok()) _exit(2);
     if (!pod.Create().ok()) _exit(3);
-    if (!pod.EnterSupervisor().ok()) _exit(4);
-    if (!pod.LeaveSupervisor().ok()) _exit(5);
-    std::vector<pid_t> agent =
-        ListProcesses(home + "/davit/agent").value_or(std::vector<pid_t>());
-    if (agent.size() != 1 || agent[0] != getpid()) _exit(6);
-    if (!pod.EnterPayload().ok()) _exit(7);
-    _exit(0);
+    absl::StatusOr<UniqueFd> supervisor = pod.OpenSupervisor();
+    if (!supervisor.ok()) _exit(4);
+    pid_t shim = CloneProcess(0, supervisor->get(), nullptr);
+    if (shim == 0) {
+      if (!pod.LeaveSupervisor().ok()) _exit(5);
+      std::vector<pid_t> agent =
+          ListProcesses(home + "/davit/agent").value_or(std::vector<pid_t>());
+      if (std::count(agent.begin(), agent.end(), getpid()) != 1) _exit(6);
+      _exit(0);
+    }
+    int end = 0;
+    waitpid(shim, &end, 0);
+    if (end != 0) _exit(WEXITSTATUS(end));
+    absl::StatusOr<UniqueFd> payload = pod.OpenPayload();
+    if (!payload.ok()) _exit(7);
+    pid_t init = CloneProcess(0, payload->get(), nullptr);
+    if (init == 0) _exit(0);
+    waitpid(init, &end, 0);
+    _exit(init < 0 ? 8 : WEXITSTATUS(end));
   }
   int status = 0;
   waitpid(child, &status, 0);

@@ -62,16 +62,19 @@ PodCgroup PodHome::Plan(const std::string& pod_id) const {
 
 absl::StatusOr<PodCgroup> PodHome::Make(const std::string& pod_id,
                                         const std::string& description,
-                                        pid_t shim, const CgroupLimits& limits,
-                                        const std::string& record_path) const {
+                                        const CgroupLimits& limits,
+                                        const std::string& record_path,
+                                        const ShimStarter& start_shim) const {
   if (in_scopes_) {
+    ASSIGN_OR_RETURN(pid_t shim, start_shim(-1));
     return MakeScope(pod_id, description, shim, limits, record_path);
   }
   PodCgroup cgroup = Plan(pod_id);
   RETURN_IF_ERROR(WriteCgroupRecord(record_path, cgroup));
   RETURN_IF_ERROR(cgroup.Create());
-  RETURN_IF_ERROR(cgroup.EnterSupervisor(shim), "enter supervisor cgroup");
   RETURN_IF_ERROR(cgroup.SetLimits(limits));
+  ASSIGN_OR_RETURN(UniqueFd supervisor, cgroup.OpenSupervisor());
+  RETURN_IF_ERROR(start_shim(supervisor.get()).status());
   return cgroup;
 }
 

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -34,14 +35,20 @@ class PodHome {
   // The directories of a pod of which nothing else is known.
   PodCgroup Plan(const std::string& pod_id) const;
 
-  // Gives the pod of `shim`, a child of ours that has done nothing yet, its
-  // cgroups with these limits, and writes `record_path` (cgroup_record.h)
-  // before it makes anything that would stay behind without it. On error call
-  // Remove.
+  // Starts a shim that does nothing yet, in the v2 cgroup whose directory is
+  // open as `cgroup` or, for -1, in ours. Returns its pid.
+  using ShimStarter = std::function<absl::StatusOr<pid_t>(int cgroup)>;
+
+  // Gives a pod its cgroups with these limits, and writes `record_path`
+  // (cgroup_record.h) before it makes anything that would stay behind without
+  // it. Calls `start_shim` once: a scope is made of a process that is there,
+  // and elsewhere the shim starts in its supervisor cgroup (in v2; it enters
+  // those of v1 itself). On error call Remove.
   absl::StatusOr<PodCgroup> Make(const std::string& pod_id,
-                                 const std::string& description, pid_t shim,
+                                 const std::string& description,
                                  const CgroupLimits& limits,
-                                 const std::string& record_path) const;
+                                 const std::string& record_path,
+                                 const ShimStarter& start_shim) const;
 
   // Changes the limits of a running pod (PodCgroup::ChangeLimits).
   absl::Status SetLimits(const std::string& pod_id, const PodCgroup& cgroup,

@@ -84,6 +84,8 @@ absl::StatusOr<MonitoredPod> Describe(const LaunchPlan& plan) {
 absl::Status Boot(const LaunchPlan& plan, Epoll& epoll,
                   std::unique_ptr<Monitor>& monitor) {
   RETURN_IF_ERROR(PrepareProcess());
+  RETURN_IF_ERROR(PodCgroup(plan.cgroups).EnterSupervisor(),
+                  "enter supervisor cgroup");
   ASSIGN_OR_RETURN(MonitoredPod pod, Describe(plan));
   ASSIGN_OR_RETURN(UniqueFd listener,
                    ListenForPackets(ShimSocketPath(plan.runtime_dir)));

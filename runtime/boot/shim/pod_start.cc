@@ -4,7 +4,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "runtime/base/clone_process.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/boot/inside/inside.h"
@@ -22,6 +22,7 @@
 #include "runtime/boot/shim/device_policy.h"
 #include "runtime/boot/shim/sysctl_policy.h"
 #include "runtime/boot/unix_export.h"
+#include "runtime/cgroup/pod_cgroup.h"
 
 namespace davit {
 namespace {
@@ -186,15 +187,14 @@ absl::StatusOr<StartedPod> StartPod(const LaunchPlan& plan) {
   RETURN_IF_ERROR(MountUnixExport(plan.unix_export, plan.userns.base),
                   "mount unix-export");
   ASSIGN_OR_RETURN(auto channels, Channel::MakePair());
-  unsigned long flags = 0;
+  uint64_t flags = 0;
   // With a user namespace these are made by the starter: they shall belong to
   // the pod's root.
   if (!userns) flags = CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
-  int pidfd = -1;
-  // Like fork(2), but no atfork handlers run: nothing needs them here.
-  long pid = syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, nullptr, &pidfd,
-                     nullptr, nullptr);
-  if (pid < 0) return ErrnoError("clone(%#x)", flags);
+  ASSIGN_OR_RETURN(UniqueFd payload, PodCgroup(plan.cgroups).OpenPayload());
+  UniqueFd pidfd;
+  pid_t pid = CloneProcess(flags, payload.get(), &pidfd);
+  if (pid < 0) return ErrnoError("clone3(%#x)", flags);
   if (pid == 0) {
     // Or the shim's death would not be seen.
     { Channel ours = std::move(channels.first); }
@@ -207,7 +207,7 @@ absl::StatusOr<StartedPod> StartPod(const LaunchPlan& plan) {
   }
   StartedPod pod;
   Mark(pod, "clone");
-  Child starter(static_cast<pid_t>(pid), UniqueFd(pidfd));
+  Child starter(pid, std::move(pidfd));
   { Channel theirs = std::move(channels.second); }
   CloseListenFds(plan.listen_fds);
   ASSIGN_OR_RETURN(Child init,

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "absl/strings/ascii.h"
@@ -352,19 +353,24 @@ absl::StatusOr<std::unique_ptr<PodProcess>> PodFixture::StartEdited(
                    SeccompFilter::Create(PodSeccompProfile()));
   ASSIGN_OR_RETURN(GuestFacts guest, InspectRoot(request.rootfs, true));
   ASSIGN_OR_RETURN(UniqueFd bare_mounts, NewBareMounts());
+  std::optional<ShimProcess> shim;
   ASSIGN_OR_RETURN(
-      ShimProcess shim,
-      ShimProcess::Start(ShimPath(), request.pod_id, bare_mounts.get()));
-  ASSIGN_OR_RETURN(PodCgroup cgroup,
-                   home.Make(request.pod_id, "edited", shim.child(), {},
-                             CgroupRecordPath(request.runtime_dir)));
+      PodCgroup cgroup,
+      home.Make(
+          request.pod_id, "edited", {}, CgroupRecordPath(request.runtime_dir),
+          [&](int into) -> absl::StatusOr<pid_t> {
+            ASSIGN_OR_RETURN(ShimProcess started,
+                             ShimProcess::Start(ShimPath(), request.pod_id,
+                                                bare_mounts.get(), {}, into));
+            return shim.emplace(std::move(started)).child();
+          }));
   LaunchPlan plan = BuildLaunchPlan(
       request, {.seccomp_program = filter.Export()}, guest, cgroup, NewUuid());
   edit(plan);
-  RETURN_IF_ERROR(shim.SendPlan(plan));
-  RETURN_IF_ERROR(shim.AwaitState(Patience(absl::Seconds(60))).status());
+  RETURN_IF_ERROR(shim->SendPlan(plan));
+  RETURN_IF_ERROR(shim->AwaitState(Patience(absl::Seconds(60))).status());
   // The launcher takes it up as another agent's; we remain its parent.
-  std::move(shim).Release();
+  std::move(*shim).Release();
   return launcher_->Recover(request.pod_id, request.runtime_dir,
                             request.state_dir, {});
 }
