@@ -44,6 +44,7 @@
 #include "runtime/app/log_streams.h"
 #include "runtime/app/pod_apps.h"
 #include "runtime/base/file.h"
+#include "runtime/base/spread_directories.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/version.h"
 #include "runtime/boot/launcher.h"
@@ -133,7 +134,7 @@ absl::Status Agent::TakeDirectories() {
         config_.root + "/cni/netns", config_.state + "/pods"}) {
     RETURN_IF_ERROR(MakeDirectories(directory, 0700));
   }
-  return absl::OkStatus();
+  return SpreadSubdirectories(config_.root + "/pods");
 }
 
 absl::Status Agent::ExposeMetrics() {

@@ -1,5 +1,9 @@
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +15,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/process_id.h"
 #include "runtime/base/rollback.h"
+#include "runtime/base/spread_directories.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/subprocess.h"
 #include "runtime/base/unique_fd.h"
@@ -24,6 +29,7 @@ namespace {
 using ::absl::StatusCode;
 using ::davit::testing::IsOk;
 using ::davit::testing::StatusIs;
+using ::davit::testing::TempDir;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -127,6 +133,30 @@ TEST(FileTest, RemoveTreeDoesNotFollowSymlinks) {
   EXPECT_FALSE(PathExists(dir / "tree"));
   EXPECT_TRUE(PathExists(dir / "keep/f"));
   EXPECT_THAT(RemoveTree(dir / "tree"), IsOk());
+}
+
+TEST(SpreadDirectoriesTest, SetsTheHintAndNothingElse) {
+  TempDir directory;
+  auto flags = [&]() -> int {
+    UniqueFd fd(open(directory.path().c_str(), O_RDONLY | O_CLOEXEC));
+    int value = 0;
+    return ioctl(fd.get(), FS_IOC_GETFLAGS, &value) < 0 ? -1 : value;
+  };
+  const int before = flags();
+  EXPECT_THAT(SpreadSubdirectories(directory.path()), IsOk());
+  EXPECT_THAT(SpreadSubdirectories(directory.path()), IsOk());  // again
+  // ext2, ext3 and ext4 have it.
+  struct statfs info;
+  ASSERT_EQ(statfs(directory.path().c_str(), &info), 0);
+  if (info.f_type == EXT4_SUPER_MAGIC) {
+    EXPECT_EQ(flags(), before | FS_TOPDIR_FL);
+  } else {
+    EXPECT_EQ(flags() & ~FS_TOPDIR_FL, before & ~FS_TOPDIR_FL);
+  }
+  EXPECT_THAT(SpreadSubdirectories(directory / "absent"),
+              StatusIs(StatusCode::kNotFound, HasSubstr("absent")));
+  // A file system without such hints.
+  EXPECT_THAT(SpreadSubdirectories("/proc/self"), IsOk());
 }
 
 TEST(UuidTest, HasTheFormOfVersion4) {
