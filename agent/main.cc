@@ -134,7 +134,11 @@ absl::Status Agent::TakeDirectories() {
         config_.root + "/cni/netns", config_.state + "/pods"}) {
     RETURN_IF_ERROR(MakeDirectories(directory, 0700));
   }
-  return SpreadSubdirectories(config_.root + "/pods");
+  absl::Status spread = SpreadSubdirectories(config_.root + "/pods");
+  if (!spread.ok()) {
+    Log(LogLevel::kWarning, absl::StrCat(spread.message(), ", ignoring"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Agent::ExposeMetrics() {
