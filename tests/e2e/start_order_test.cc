@@ -19,6 +19,8 @@
 namespace davit::testing {
 namespace {
 
+// Without what strace prints once a call has ended: it may be interrupted there
+// by another thread's.
 struct Step {
   const char* name;
   std::vector<std::string> words;  // all on one line
@@ -66,11 +68,11 @@ TEST(StartOrderTest, IsTheOneOfTheDesign) {
   const std::vector<Step> kOrder = {
       {"root overlay", {"mount(\"overlay\"", "/rootfs\""}},
       {"app overlay", {"mount(\"overlay\"", "/opt/stage2/traced/rootfs\""}},
-      {"network namespace", {"unshare(CLONE_NEWNET)"}},
+      {"network namespace", {"unshare(CLONE_NEWNET"}},
       {"its pin", {"mount(\"/proc/", "/ns/net\"", "/cni-", "MS_BIND"}},
       {"CNI plugin", {"execve(", "/ptp\""}},
-      {"namespaces", {"clone(", "CLONE_NEWPID"}},
-      {"mount namespace", {"unshare(CLONE_NEWNS)"}},
+      {"namespaces", {"clone3(", "CLONE_NEWPID"}},
+      {"mount namespace", {"unshare(CLONE_NEWNS"}},
       {"new root", {"pivot_root("}},
       {"systemd", {"execve(", "init\""}},
       {"journald", {"execve(", "systemd-journald\""}},
@@ -87,7 +89,7 @@ TEST(StartOrderTest, IsTheOneOfTheDesign) {
   // Beside root and network, but before it clones PID 1.
   const int shim = Find(lines, 0, {"execve(", "davit-shim"});
   EXPECT_GE(shim, 0);
-  EXPECT_LT(shim, Find(lines, 0, {"clone(", "CLONE_NEWPID"}));
+  EXPECT_LT(shim, Find(lines, 0, {"clone3(", "CLONE_NEWPID"}));
 }
 
 }  // namespace
