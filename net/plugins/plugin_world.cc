@@ -17,11 +17,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/subprocess.h"
 #include "runtime/base/unique_fd.h"
+#include "tests/support/slowdown.h"
 
 namespace davit::testing {
 namespace {
@@ -131,6 +134,16 @@ absl::Status Connect(const TestNetns& netns, const IpAddress& ip,
     }
     return absl::OkStatus();
   });
+}
+
+// The kernel may take a second to see a carrier, and so long IPv6 hears no
+// neighbour solicitation; the next is a second later.
+void AwaitOperational(Netlink& netlink, int index) {
+  const absl::Time deadline = absl::Now() + Patience(absl::Seconds(10));
+  while (!netlink.GetLink(index)->operational) {
+    Require(absl::Now() < deadline, "carrier");
+    absl::SleepFor(absl::Milliseconds(5));
+  }
 }
 
 }  // namespace
@@ -258,8 +271,13 @@ void ConnectOutside(PluginWorld& world, const TestNetns& outside,
   add(node, ours, "2001:db8::1/64");
   add(there, theirs, "192.0.2.2/24");
   add(there, theirs, "2001:db8::2/64");
+  // Without one that is no longer tentative a router asks for no neighbour.
+  add(node, ours, "fe80::1/64");
+  add(there, theirs, "fe80::2/64");
   Require(node.SetLinkUp(ours, true).ok(), "up0");
   Require(there.SetLinkUp(theirs, true).ok(), "eth0");
+  AwaitOperational(node, ours);
+  AwaitOperational(there, theirs);
   for (const std::string& subnet : subnets) {
     LinkRoute route;
     route.index = theirs;
