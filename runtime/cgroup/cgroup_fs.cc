@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 
 #include "absl/strings/numbers.h"
@@ -163,9 +164,21 @@ absl::Status RemoveTreeOnce(const std::string& directory) {
   return RemoveOne(AT_FDCWD, directory);
 }
 
-}  // namespace
+// Somebody else may remove the same tree: what we stand in is gone then, which
+// is NotFound in the middle. Each attempt finds less.
+absl::Status AttemptWhileItVanishes(
+    const std::function<absl::Status()>& attempt) {
+  constexpr int kAttempts = 100;
+  absl::Status status;
+  for (int i = 0; i < kAttempts; ++i) {
+    status = attempt();
+    if (!absl::IsNotFound(status)) break;
+  }
+  return status;
+}
 
-absl::StatusOr<std::vector<pid_t>> ListProcesses(const std::string& directory) {
+absl::StatusOr<std::vector<pid_t>> ListProcessesOnce(
+    const std::string& directory) {
   std::vector<pid_t> pids;
   UniqueFd fd = OpenDirectory(AT_FDCWD, directory.c_str());
   if (!fd && errno == ENOENT) return pids;
@@ -178,16 +191,19 @@ absl::StatusOr<std::vector<pid_t>> ListProcesses(const std::string& directory) {
   return pids;
 }
 
+}  // namespace
+
+absl::StatusOr<std::vector<pid_t>> ListProcesses(const std::string& directory) {
+  std::vector<pid_t> found;
+  RETURN_IF_ERROR(AttemptWhileItVanishes([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(found, ListProcessesOnce(directory));
+    return absl::OkStatus();
+  }));
+  return found;
+}
+
 absl::Status RemoveCgroupTree(const std::string& directory) {
-  // NotFound in the middle: somebody else removes the same tree, so what we
-  // stand in is gone. Each attempt finds less.
-  constexpr int kAttempts = 100;
-  absl::Status status;
-  for (int i = 0; i < kAttempts; ++i) {
-    status = RemoveTreeOnce(directory);
-    if (!absl::IsNotFound(status)) break;
-  }
-  return status;
+  return AttemptWhileItVanishes([&] { return RemoveTreeOnce(directory); });
 }
 
 absl::StatusOr<int64_t> ReadKey(const std::string& path,

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
+#include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -215,6 +217,33 @@ TEST_F(PodCgroupKernelTest, StartsNoProgramThatIsNotThere) {
               StatusIs(absl::StatusCode::kFailedPrecondition,  // EBADF
 
                        HasSubstr("clone3")));
+}
+
+// As systemd does with a scope that has ended, while we end the pod.
+TEST_F(PodCgroupKernelTest, ListsWhatSomebodyElseRemoves) {
+  ASSERT_THAT(cgroup_.Create(), IsOk());
+  for (const CgroupDir& dir : cgroup_.dirs()) {
+    const std::string below = dir.base + "/below";
+    std::atomic<bool> done = false;
+    std::thread other([&] {
+      while (!done) {
+        for (const char* end : {"", "/a", "/a/b"}) {
+          mkdir((below + end).c_str(), 0755);
+        }
+        for (const char* end : {"/a/b", "/a", ""}) {
+          rmdir((below + end).c_str());
+        }
+      }
+    });
+    absl::Status listed;
+    for (int i = 0; i < 500; ++i) {
+      listed.Update(ListProcesses(dir.base).status());
+      listed.Update(ListProcesses(below).status());
+    }
+    done = true;
+    other.join();
+    EXPECT_THAT(listed, IsOk()) << dir.base;
+  }
 }
 
 TEST_F(PodCgroupKernelTest, MovesNowhere) {
