@@ -4,14 +4,13 @@
 #
 #   layout_test.sh LAYOUT PLAN
 #
-# A line of PLAN is "<name> <program of the tree> <GTEST_FILTER> [<FILTER>]"; the
-# second filter holds with DAVIT_VM_LONG=1, and "-" is nothing at all. The
-# programs and what they need are the target's data.
+# A line of PLAN is "<name> <program of the tree> <GTEST_FILTER>". The programs
+# and what they need are the target's data.
 set -euo pipefail
 
 LAYOUT=$1
 RUNFILES=${TEST_SRCDIR:?run by Bazel}/${TEST_WORKSPACE:?}
-ALL_PLANS=$RUNFILES/$2
+PLAN=$RUNFILES/$2
 HERE=$RUNFILES/tests/vm
 IMAGES=${DAVIT_TEST_IMAGES:-/var/cache/davit/images/current}
 export DAVIT_VM=${DAVIT_VM:-/var/cache/davit/vm/current}
@@ -27,8 +26,6 @@ main() {
   yield_processors
   WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/davit-vm-test.XXXXXX")
   trap 'rm -rf --one-file-system "$WORK"' EXIT
-  PLAN=$WORK/plan
-  choose_plan >"$PLAN"
   TIMEFORMAT='@@ payload: %R s, %U s of a processor'
   time make_payload
   truncate -s "${RESULTS_MIB}M" "$WORK/results.tar"
@@ -39,13 +36,6 @@ main() {
   unpack_results
   "$HERE/merge_results" --plan "$PLAN" --output "${XML_OUTPUT_FILE:?}" \
     "$WORK/results"
-}
-
-# What is to be run now: "<name> <program> <filter>".
-choose_plan() {
-  awk -v long="${DAVIT_VM_LONG:-}" \
-    '{ filter = long != "" && NF > 3 ? $4 : $3 }
-     filter != "-" { print $1, $2, filter }' "$ALL_PLANS"
 }
 
 # Of three on two processors the longest must not wait for the others, or it ends
