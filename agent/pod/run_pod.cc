@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <future>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -109,7 +110,8 @@ class PodStarter {
   const PodSpec spec_;
   PodConfinement confinement_;
   std::vector<AppSpec> apps_;
-  PodUserns userns_;  // empty path: the host's users
+  PodUserns userns_;                             // empty path: the host's users
+  std::optional<QuickMoves::Hold> quick_moves_;  // once it has its cgroups
   absl::StatusOr<PodApps::SystemState> system_;
   Rollback rollback_;
   std::set<IntentKind> begun_;  // their undos are registered
@@ -311,12 +313,16 @@ absl::Status MakeForBoot(const PodPaths& paths, LauncherCopy& launcher) {
 void PodStarter::BeginPreparing() {
   preparing_ =
       std::async(std::launch::async,
-                 [launcher = context_.deps.launcher, paths = pod_->paths(),
-                  program = context_.launcher_copy.get(),
+                 [this, launcher = context_.deps.launcher,
+                  paths = pod_->paths(), program = context_.launcher_copy.get(),
                   request = PlanPreparation(pod_->Get(), pod_->paths())]()
                      -> absl::StatusOr<std::unique_ptr<PreparedPod>> {
                    RETURN_IF_ERROR(MakeForBoot(paths, *program));
-                   return launcher->Prepare(request);
+                   auto prepared = launcher->Prepare(request);
+                   // Not before: its first wait is under the lock of all
+                   // cgroups. It is over once there are root and network.
+                   quick_moves_.emplace(context_.deps.quick_moves);
+                   return prepared;
                  });
 }
 
@@ -466,7 +472,6 @@ absl::Status PodStarter::Fail(const absl::Status& cause) {
 
 absl::Status StartPod(PodContext& context,
                       const std::shared_ptr<LivePod>& pod) {
-  QuickMoves::Hold quick(context.deps.quick_moves);
   return ObserveStep(context.observer, "start",
                      [&] { return PodStarter(context, pod).Start(); });
 }
