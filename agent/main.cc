@@ -47,6 +47,7 @@
 #include "runtime/base/spread_directories.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/version.h"
+#include "runtime/boot/kernel_guard.h"
 #include "runtime/boot/launcher.h"
 #include "runtime/cgroup/quick_moves.h"
 #include "runtime/image/image_store.h"
@@ -91,6 +92,7 @@ class Agent {
   absl::Status ExposeMetrics();
   absl::Status OpenStores();
   absl::Status ReachTheKernel();
+  void LoadGuard();
   void BuildManager();
   absl::Status Recover();
   absl::Status Serve();
@@ -110,6 +112,7 @@ class Agent {
   std::unique_ptr<UsernsOps> userns_;
   MountOps mounts_;
   std::unique_ptr<PodNetwork> network_;
+  std::optional<KernelGuard> guard_;
   std::unique_ptr<Launcher> launcher_;
   std::unique_ptr<QuickMoves> quick_moves_;
   std::unique_ptr<PodApps> apps_;
@@ -165,7 +168,9 @@ absl::Status Agent::ReachTheKernel() {
   network.observer = metrics_.cni_observer();
   ASSIGN_OR_RETURN(network_, NewCniPodNetwork(network));
 
+  LoadGuard();
   LauncherOptions launcher;
+  launcher.guard = guard_.has_value() ? &*guard_ : nullptr;
   launcher.shim_path = config_.libexec + "/davit-shim";
   launcher.cgroup_parent = config_.cgroup_parent;
   launcher.unified_dir = config_.state + "/unified";
@@ -176,6 +181,19 @@ absl::Status Agent::ReachTheKernel() {
   userns_ = NewRealUsernsOps();
   apps_ = NewPodApps(config_.libexec + "/davit-app");
   return absl::OkStatus();
+}
+
+// Without it pods run all the same, as they do under other managers.
+void Agent::LoadGuard() {
+  absl::StatusOr<KernelGuard> guard = KernelGuard::Load();
+  if (guard.ok()) {
+    guard_.emplace(*std::move(guard));
+    return;
+  }
+  Log(LogLevel::kWarning,
+      "root in a pod without a user namespace can write to /sys and to the "
+      "machine's files of /proc",
+      {{"error", std::string(guard.status().message())}});
 }
 
 void Agent::BuildManager() {

@@ -26,6 +26,7 @@ _LIBS = {
     "gtest": ["gtest"],
     "json": ["nlohmann_json"],
     "libarchive": ["libarchive"],
+    "libbpf": ["libbpf"],
     "libcap": ["libcap"],
     "libcrypto": ["libcrypto"],
     "libmnl": ["libmnl"],

@@ -1,8 +1,11 @@
 #include "runtime/boot/launcher.h"
 
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -20,6 +23,7 @@
 #include "runtime/boot/bare_mounts.h"
 #include "runtime/boot/event_thread.h"
 #include "runtime/boot/journal_link.h"
+#include "runtime/boot/kernel_guard.h"
 #include "runtime/boot/packet_socket.h"
 #include "runtime/boot/plan_builder.h"
 #include "runtime/boot/pod_process.h"
@@ -40,6 +44,15 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 // A set-up takes some 25 ms; only a dead network file system below the root
 // takes for ever.
 constexpr absl::Duration kStartTimeout = absl::Seconds(60);
+
+// Whether a pod may write by it to what KernelGuard refuses.
+bool GivesKernelFiles(const PodBind& bind) {
+  struct statfs info;
+  if (bind.read_only || statfs(bind.source.c_str(), &info) < 0) return false;
+  // Binds are recursive: the host's root has them below.
+  return bind.source == "/" || info.f_type == SYSFS_MAGIC ||
+         info.f_type == PROC_SUPER_MAGIC;
+}
 
 absl::StatusOr<std::string> HostBootId() {
   ASSIGN_OR_RETURN(std::string text,
@@ -156,6 +169,7 @@ class LauncherImpl : public Launcher {
                 const PodListener& listener) const;
   absl::Status LinkJournalOf(const BootRequest& request,
                              const GuestFacts& guest) const;
+  absl::Status Guard(const BootRequest& request, const PodCgroup& cgroup) const;
   absl::StatusOr<std::unique_ptr<PodProcess>> TakeUpRunning(
       PodProcessParts& parts);
   absl::StatusOr<std::unique_ptr<PodProcess>> TakeUpEnded(
@@ -251,6 +265,18 @@ absl::Status LauncherImpl::LinkJournalOf(const BootRequest& request,
        .intent = JournalLinkPath(request.runtime_dir)});
 }
 
+// With a user namespace the kernel itself keeps the pod from all that.
+absl::Status LauncherImpl::Guard(const BootRequest& request,
+                                 const PodCgroup& cgroup) const {
+  if (options_.guard == nullptr || !request.userns.path.empty() ||
+      std::any_of(request.binds.begin(), request.binds.end(),
+                  GivesKernelFiles)) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(UniqueFd payload, cgroup.OpenPayload());
+  return options_.guard->Attach(payload.get());
+}
+
 absl::StatusOr<std::unique_ptr<PreparedPod>> LauncherImpl::Prepare(
     const BootRequest& request) {
   RETURN_IF_ERROR(CheckPodId(request.pod_id));
@@ -292,6 +318,7 @@ absl::StatusOr<std::unique_ptr<PodProcess>> LauncherImpl::Boot(
 
   RETURN_IF_ERROR(RemoveStateFiles(request.state_dir));
   RETURN_IF_ERROR(LinkJournalOf(request, guest), "link journal");
+  RETURN_IF_ERROR(Guard(request, pod.cgroup), "guard the kernel");
   LaunchPlan plan =
       BuildLaunchPlan(request, host, guest, pod.cgroup, NewUuid());
   plan.cgroup_made_usec = absl::ToUnixMicros(absl::Now());

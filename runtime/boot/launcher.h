@@ -25,6 +25,8 @@
 
 namespace davit {
 
+class KernelGuard;
+
 // A file or directory of the host that the pod sees.
 struct PodBind {
   std::string source;  // absolute, on the host; must exist
@@ -254,6 +256,10 @@ struct LauncherOptions {
   std::string localtime = "/etc/localtime";
   std::string journal_root = "/var/log/journal";
   std::string machine_id = "/etc/machine-id";
+  // For pods without a user namespace, unless a writable bind gives them the
+  // kernel's files. Outlives the launcher. Null: root in them is kept from less
+  // (docs/container-interface.md).
+  const KernelGuard* guard = nullptr;
 };
 
 absl::StatusOr<std::unique_ptr<Launcher>> NewLauncher(

@@ -3,6 +3,7 @@
 
 #include <linux/bpf.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,15 @@ void Return(std::vector<bpf_insn>& code, int value);
 absl::StatusOr<UniqueFd> LoadProgram(bpf_prog_type type,
                                      const std::vector<bpf_insn>& code);
 
-// Puts a program on a v2 cgroup and all below it, beside those of others.
+// One for a hook of the security modules, by the type id of its function
+// (KernelTypes). The kernel takes none that may not be used under the GPL: what
+// is loaded so may be used under the MIT licence or the GPL-2.0 as well.
+absl::StatusOr<UniqueFd> LoadLsmProgram(uint32_t function,
+                                        const std::vector<bpf_insn>& code);
+
+// Puts a program on a v2 cgroup (a descriptor of its directory) and all below
+// it, beside those of others.
+absl::Status AttachProgram(int program, bpf_attach_type type, int cgroup);
 absl::Status AttachProgram(int program, bpf_attach_type type,
                            const std::string& cgroup);
 

@@ -170,9 +170,12 @@ void PodFixture::SetUp() {
 
 void PodFixture::NewAgent() {
   launcher_.reset();
-  ASSERT_OK_AND_ASSIGN(launcher_, NewLauncher({.shim_path = ShimPath(),
-                                               .cgroup_parent = cgroup_parent_,
-                                               .unified_dir = UnifiedDir()}));
+  const absl::StatusOr<KernelGuard>& guard = world_->guard();
+  ASSERT_OK_AND_ASSIGN(launcher_,
+                       NewLauncher({.shim_path = ShimPath(),
+                                    .cgroup_parent = cgroup_parent_,
+                                    .unified_dir = UnifiedDir(),
+                                    .guard = guard.ok() ? &*guard : nullptr}));
 }
 
 void PodFixture::TearDown() {

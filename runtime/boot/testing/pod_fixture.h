@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/base/subprocess.h"
+#include "runtime/boot/kernel_guard.h"
 #include "runtime/boot/launch_plan.h"
 #include "runtime/boot/launcher.h"
 #include "tests/support/temp_dir.h"
@@ -39,6 +40,8 @@ class TestWorld {
   const std::string& directory() const { return directory_; }
   // A pinned network namespace of its own.
   const std::string& netns() const { return netns_; }
+  // An error if this machine can have none.
+  const absl::StatusOr<KernelGuard>& guard() const { return guard_; }
 
  private:
   TestWorld();
@@ -46,6 +49,7 @@ class TestWorld {
   const pid_t owner_ = getpid();
   std::string directory_;
   std::string netns_;
+  const absl::StatusOr<KernelGuard> guard_ = KernelGuard::Load();
   std::map<std::string, std::string> images_;
 };
 
@@ -68,6 +72,8 @@ class PodFixture : public ::testing::Test {
   std::unique_ptr<PodProcess> StartReady(const BootRequest& request,
                                          PodListener listener = {});
   void NewAgent();  // another launcher, as after a restart
+  // What keeps pods without a user namespace; why there is none.
+  const absl::StatusOr<KernelGuard>& guard() const { return world_->guard(); }
 
   // Runs a command in all namespaces of the pod. It has our capabilities and
   // our cgroup: only for looking.
