@@ -34,10 +34,12 @@ constexpr int kProcDepth = 12;
 // fs/fuse/control.c
 constexpr uint32_t kFusectlMagic = 0x65735543;
 
-// File systems that a machine which is trusted as one may mount, beyond what
-// the kernel lets user namespaces mount. By the first 8 bytes of their names.
-constexpr const char* kHarmless[] = {"hugetlbf", "nfs",  "nfs4",     "cifs",
-                                     "smb3",     "ceph", "rpc_pipe", "nfsd"};
+// File systems that may be mounted beyond what the kernel lets user namespaces
+// mount. By the first 8 bytes of their names. systemd mounts hugetlbfs and
+// fusectl by itself.
+constexpr const char* kHarmless[] = {"hugetlbf", "fusectl",  "nfs",
+                                     "nfs4",     "cifs",     "smb3",
+                                     "ceph",     "rpc_pipe", "nfsd"};
 
 uint64_t NameAsNumber(const char* name) {
   uint64_t number = 0;

@@ -21,7 +21,7 @@ namespace davit {
 // - to mount a file system that the kernel lets no user namespace mount and
 //   that needs no block device (which device_policy.h keeps away), such as
 //   debugfs, tracefs, securityfs, configfs, efivarfs or the host's devtmpfs;
-//   also binfmt_misc. hugetlbfs and those of the network may be mounted.
+//   also binfmt_misc. hugetlbfs, fusectl and those of the network may be.
 //
 // Only who gave the kernel's files to a pod by a writable bind can make it
 // right for it to write them: it is for the caller to know.

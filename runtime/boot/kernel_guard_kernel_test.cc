@@ -161,7 +161,7 @@ TEST_F(KernelGuardTest, WhatIsTheMachinesIsNotMounted) {
 
 TEST_F(KernelGuardTest, WhatIsThePodsIsMounted) {
   for (const char* type : {"tmpfs", "ramfs", "proc", "sysfs", "devpts",
-                           "mqueue", "cgroup2", "hugetlbfs"}) {
+                           "mqueue", "cgroup2", "hugetlbfs", "fusectl"}) {
     if (KernelHas(type)) {
       EXPECT_ALLOWED(Mounts, type) << type;
     }

@@ -242,6 +242,29 @@ void PlanBinds(const std::vector<PodBind>& binds, std::vector<FsStep>& steps) {
   }
 }
 
+bool MakesFileAt(const BootRequest& request, const std::string& path) {
+  return std::any_of(
+      request.files.begin(), request.files.end(),
+      [&](const PodFile& file) { return absl::StartsWith(file.path, path); });
+}
+
+// A pod that is told more than others may mean a generator by it.
+std::vector<std::string> GeneratorsToPause(const BootRequest& request,
+                                           const GuestFacts& guest) {
+  std::vector<std::string> names;
+  if (!request.init_argv.empty() || !request.init_args.empty() ||
+      !request.env.empty() || !request.credentials.empty()) {
+    return names;
+  }
+  for (const PausedGenerator& generator : guest.paused_generators) {
+    if (!generator.input.empty() && MakesFileAt(request, generator.input)) {
+      continue;
+    }
+    names.push_back(generator.name);
+  }
+  return names;
+}
+
 std::vector<FsStep> BuildSteps(const BootRequest& request,
                                const HostFacts& host, const GuestFacts& guest,
                                const PodCgroup& cgroup,
@@ -260,7 +283,8 @@ std::vector<FsStep> BuildSteps(const BootRequest& request,
                    steps);
   PlanSysReadOnly(host.has_selinux, steps);
   PlanTimezone(host.timezone, guest.has_timezone, steps);
-  PlanGenerators(guest.idle_generators, steps);
+  PlanGenerators(guest.idle_generators, GeneratorsToPause(request, guest),
+                 steps);
   PlanFiles({LeaveMounted(kServiceCredentials)}, steps);
   PlanFiles(request.files, steps);
   PlanBinds(request.binds, steps);

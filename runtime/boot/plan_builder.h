@@ -21,6 +21,14 @@ struct HostFacts {
 };
 
 // What a plan needs to know of the pod's root.
+// A generator (systemd.generator(7)) that would find nothing to do if it ran
+// now, by its file name.
+struct PausedGenerator {
+  std::string name;
+  std::string input;  // the path that would change that; empty: no file
+  bool operator==(const PausedGenerator&) const = default;
+};
+
 struct GuestFacts {
   std::string init;         // what to execute; empty if init_argv says it
   int systemd_version = 0;  // 252; 0: unknown
@@ -30,6 +38,8 @@ struct GuestFacts {
   // Those of its generators (systemd.generator(7)) that can find nothing to do
   // in a container, by file name.
   std::vector<std::string> idle_generators;
+  // Those of which that can change while the pod runs.
+  std::vector<PausedGenerator> paused_generators;
 };
 
 // InvalidArgument names the field of the request that cannot be.

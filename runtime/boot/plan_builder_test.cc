@@ -190,6 +190,30 @@ TEST(BuildLaunchPlan, MasksTheGeneratorsThatHaveNothingToDo) {
       "/dev/null");
 }
 
+TEST(BuildLaunchPlan, PausesGeneratorsThatHaveNothingToDoNow) {
+  constexpr char kMask[] = "/run/systemd/system-generators/fstab-generator";
+  constexpr char kRules[] = "/run/tmpfiles.d/davit-generators.conf";
+  const GuestFacts guest = {
+      .init = "/sbin/init",
+      .paused_generators = {{"fstab-generator", "/etc/fstab"}}};
+  LaunchPlan plan = Build(Request(), Hybrid(), guest);
+  EXPECT_EQ(Get(plan, Kind::kSymlink, kMask).source, "/dev/null");
+  EXPECT_EQ(Get(plan, Kind::kFile, kRules).source,
+            absl::StrCat("r! ", kMask, "\n"));
+  // What it could find something in.
+  BootRequest request = Request();
+  request.files = {{.path = "/etc/fstab", .content = "none /x tmpfs"}};
+  EXPECT_EQ(Find(Build(request, Hybrid(), guest), Kind::kSymlink, kMask), -1);
+  request = Request();
+  request.init_args = {"systemd.run=/bin/true"};
+  EXPECT_EQ(Find(Build(request, Hybrid(), guest), Kind::kSymlink, kMask), -1);
+  request = Request();
+  request.credentials["fstab.extra"] = "none /x tmpfs";
+  plan = Build(request, Hybrid(), guest);
+  EXPECT_EQ(Find(plan, Kind::kSymlink, kMask), -1);
+  EXPECT_EQ(Find(plan, Kind::kFile, kRules), -1);
+}
+
 TEST(BuildLaunchPlan, LeavesCredentialsOfServicesToThem) {
   LaunchPlan plan = Build(Request());
   EXPECT_THAT(Get(plan, Kind::kFile,

@@ -322,11 +322,19 @@ void PlanTimezone(const std::string& timezone, bool guest_has_it,
 }
 
 void PlanGenerators(const std::vector<std::string>& idle,
+                    const std::vector<std::string>& paused,
                     std::vector<FsStep>& steps) {
+  constexpr char kMasks[] = "/run/systemd/system-generators/";
+  std::string rules;
   for (const std::string& name : idle) {
-    steps.push_back(Symlink(
-        absl::StrCat("/run/systemd/system-generators/", name), "/dev/null"));
+    steps.push_back(Symlink(kMasks + name, "/dev/null"));
   }
+  for (const std::string& name : paused) {
+    steps.push_back(Symlink(kMasks + name, "/dev/null"));
+    absl::StrAppend(&rules, "r! ", kMasks, name, "\n");
+  }
+  if (rules.empty()) return;
+  steps.push_back(File("/run/tmpfiles.d/davit-generators.conf", rules, 0644));
 }
 
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps) {

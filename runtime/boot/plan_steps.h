@@ -54,8 +54,11 @@ void PlanCgroupMounts(const PodCgroup& cgroup, bool unified_only,
 void PlanTimezone(const std::string& timezone, bool guest_has_it,
                   std::vector<FsStep>& steps);
 // Masks generators of the guest by links in /run (systemd.generator(7)): each
-// is a process before the first unit.
+// is a process before the first unit. Those that are `paused` only until its
+// systemd-tmpfiles(8) has run: a daemon-reload runs them again, since somebody
+// may have given them something to do.
 void PlanGenerators(const std::vector<std::string>& idle,
+                    const std::vector<std::string>& paused,
                     std::vector<FsStep>& steps);
 // /sys becomes read-only; its selinuxfs too where the host has one (EE2, EE4).
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps);

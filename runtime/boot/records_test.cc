@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/boot/journal_link.h"
@@ -268,6 +270,48 @@ TEST_F(InspectRootTest, FindsTheGeneratorsThatHaveNothingToDo) {
   Make(generators + "systemd-cryptsetup-generator", 0644);  // systemd skips it
   EXPECT_THAT(InspectRoot(root_.path(), false)->idle_generators,
               ElementsAre("systemd-gpt-auto-generator"));
+}
+
+TEST_F(InspectRootTest, FindsTheGeneratorsThatHaveNothingToDoNow) {
+  const std::string lib = "/usr/lib/systemd/";
+  for (const char* name : {"fstab", "rc-local", "sysv", "system-update",
+                           "debug", "run", "getty"}) {
+    Make(absl::StrCat(lib, "system-generators/systemd-", name, "-generator"),
+         0755);
+  }
+  auto paused = [&] {
+    std::string names;
+    absl::StatusOr<GuestFacts> guest = InspectRoot(root_.path(), false);
+    for (const PausedGenerator& generator : guest->paused_generators) {
+      absl::string_view name = generator.name;
+      absl::ConsumePrefix(&name, "systemd-");
+      absl::ConsumeSuffix(&name, "-generator");
+      absl::StrAppend(&names, name, " ");
+    }
+    return names;
+  };
+  // Nothing would end the pause.
+  EXPECT_EQ(paused(), "");
+  Make(lib + "system/sysinit.target.wants/systemd-tmpfiles-setup.service",
+       0644);
+  EXPECT_EQ(paused(), "fstab rc-local sysv system-update debug run ");
+  auto write = [&](const std::string& text) {
+    ASSERT_THAT(MakeDirectories(root_ / "etc"), IsOk());
+    ASSERT_THAT(WriteFileAtomic(root_ / "etc/fstab", text), IsOk());
+  };
+  write("# a comment\n\n");
+  EXPECT_EQ(paused(), "fstab rc-local sysv system-update debug run ");
+  write("# a comment\n tmpfs /x tmpfs\n");
+  EXPECT_EQ(paused(), "rc-local sysv system-update debug run ");
+  Make("/etc/init.d/known.sh", 0755);
+  Make(lib + "system/known.service", 0644);
+  Make("/etc/init.d/README", 0644);
+  EXPECT_EQ(paused(), "rc-local sysv system-update debug run ");
+  Make("/etc/init.d/unknown", 0755);
+  EXPECT_EQ(paused(), "rc-local system-update debug run ");
+  Make("/etc/rc.local", 0755);
+  ASSERT_EQ(symlink("/nowhere", (root_ / "system-update").c_str()), 0);
+  EXPECT_EQ(paused(), "debug run ");
 }
 
 class JournalLinkTest : public ::testing::Test {

@@ -1,6 +1,7 @@
 #include "runtime/boot/root_inspector.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -11,10 +12,12 @@
 #include <memory>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "runtime/base/errno_error.h"
 #include "runtime/base/status_macros.h"
@@ -27,12 +30,23 @@ namespace {
 constexpr const char* kInits[] = {"/sbin/init", "/usr/lib/systemd/systemd",
                                   "/lib/systemd/systemd"};
 // They look for encrypted and verified disks (a pod has no device mapper), for
-// partitions, for an image to resume from and for a boot loader; the last three
-// end as soon as they see that they are in a container, or in no initrd.
-constexpr const char* kIdleGenerators[] = {
-    "systemd-cryptsetup-generator",       "systemd-integritysetup-generator",
-    "systemd-veritysetup-generator",      "systemd-gpt-auto-generator",
-    "systemd-hibernate-resume-generator", "systemd-bless-boot-generator"};
+// partitions, for an image to resume from and for a boot loader (these three
+// end as soon as they see that they are in a container, or in no initrd), and
+// for the machine's TPM, whose device no pod has.
+constexpr const char* kIdleGenerators[] = {"systemd-cryptsetup-generator",
+                                           "systemd-integritysetup-generator",
+                                           "systemd-veritysetup-generator",
+                                           "systemd-gpt-auto-generator",
+                                           "systemd-hibernate-resume-generator",
+                                           "systemd-bless-boot-generator",
+                                           "systemd-tpm2-generator"};
+constexpr char kGenerators[] = "/usr/lib/systemd/system-generators";
+constexpr const char* kUnits[] = {"/etc/systemd/system/",
+                                  "/usr/lib/systemd/system/"};
+// Where it is run at each start, which ends the pause of generators.
+constexpr char kTmpfilesSetup[] =
+    "/usr/lib/systemd/system/sysinit.target.wants/"
+    "systemd-tmpfiles-setup.service";
 constexpr char kSharedLibrary[] = "libsystemd-shared-";
 
 struct DirCloser {
@@ -68,12 +82,82 @@ bool IsExecutable(int root, const std::string& path) {
 
 std::vector<std::string> IdleGenerators(int root) {
   std::vector<std::string> names;
-  UniqueFd dir = OpenInRoot(root, "/usr/lib/systemd/system-generators", O_PATH);
+  UniqueFd dir = OpenInRoot(root, kGenerators, O_PATH);
   if (!dir) return names;
   for (const char* name : kIdleGenerators) {
     if (IsExecutable(dir.get(), name)) names.emplace_back(name);
   }
   return names;
+}
+
+DirHandle OpenDirectory(int root, const std::string& path) {
+  UniqueFd fd = OpenInRoot(root, path, O_RDONLY | O_DIRECTORY);
+  if (!fd) return nullptr;
+  DirHandle dir(fdopendir(fd.get()));
+  if (dir != nullptr) fd.Release();
+  return dir;
+}
+
+bool IsThere(int root, const std::string& path) {
+  return OpenInRoot(root, path, O_PATH | O_NOFOLLOW).valid();
+}
+
+// fstab(5) without a line that says anything.
+bool HasEmptyFstab(int root) {
+  constexpr size_t kEnough = 4096;
+  UniqueFd fd = OpenInRoot(root, "/etc/fstab", O_RDONLY | O_NONBLOCK);
+  if (!fd) return errno == ENOENT;
+  std::string text(kEnough, '\0');
+  ssize_t n = read(fd.get(), text.data(), text.size());
+  if (n < 0 || static_cast<size_t>(n) == kEnough) return false;
+  text.resize(static_cast<size_t>(n));
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    line = absl::StripAsciiWhitespace(line);
+    if (!line.empty() && line[0] != '#') return false;
+  }
+  return true;
+}
+
+bool HasUnit(int root, absl::string_view script) {
+  std::string unit = absl::StrCat(absl::StripSuffix(script, ".sh"), ".service");
+  return std::any_of(
+      std::begin(kUnits), std::end(kUnits),
+      [&](const char* units) { return IsThere(root, units + unit); });
+}
+
+// Whether systemd has a unit of its own for each script of /etc/init.d, as
+// Debian's packages bring one.
+bool HasUnitsForAllScripts(int root) {
+  DirHandle scripts = OpenDirectory(root, "/etc/init.d");
+  if (scripts == nullptr) return errno == ENOENT;
+  while (dirent* entry = readdir(scripts.get())) {
+    if (IsExecutable(root, absl::StrCat("/etc/init.d/", entry->d_name)) &&
+        !HasUnit(root, entry->d_name)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::vector<PausedGenerator> PausedGenerators(int root) {
+  std::vector<PausedGenerator> found;
+  if (!IsThere(root, kTmpfilesSetup)) return found;
+  UniqueFd dir = OpenInRoot(root, kGenerators, O_PATH);
+  auto add = [&](bool nothing_to_do, const char* name, const char* input) {
+    if (dir && nothing_to_do && IsExecutable(dir.get(), name)) {
+      found.push_back({name, input});
+    }
+  };
+  add(HasEmptyFstab(root), "systemd-fstab-generator", "/etc/fstab");
+  add(!IsExecutable(root, "/etc/rc.local"), "systemd-rc-local-generator",
+      "/etc/rc.local");
+  add(HasUnitsForAllScripts(root), "systemd-sysv-generator", "/etc/init.d");
+  add(!IsThere(root, "/system-update") && !IsThere(root, "/etc/system-update"),
+      "systemd-system-update-generator", "/system-update");
+  // They do what PID 1 is told by arguments and credentials.
+  add(true, "systemd-debug-generator", "");
+  add(true, "systemd-run-generator", "");
+  return found;
 }
 
 // The number in "libsystemd-shared-252.so", "…-257.13-1~deb13u1.so"; 0: none.
@@ -85,14 +169,6 @@ int VersionOfLibrary(absl::string_view name) {
   }
   int version = 0;
   return absl::SimpleAtoi(name.substr(0, digits), &version) ? version : 0;
-}
-
-DirHandle OpenDirectory(int root, const std::string& path) {
-  UniqueFd fd = OpenInRoot(root, path, O_RDONLY | O_DIRECTORY);
-  if (!fd) return nullptr;
-  DirHandle dir(fdopendir(fd.get()));
-  if (dir != nullptr) fd.Release();
-  return dir;
 }
 
 int VersionIn(int root, const std::string& directory) {
@@ -135,6 +211,7 @@ absl::StatusOr<GuestFacts> InspectRoot(const std::string& root, bool need_init,
   facts.systemd_version = SystemdVersion(fd.get());
   facts.preset_uuid = PresetUuid(fd.get());
   facts.idle_generators = IdleGenerators(fd.get());
+  facts.paused_generators = PausedGenerators(fd.get());
   facts.has_timezone =
       !timezone.empty() &&
       OpenInRoot(fd.get(), absl::StrCat("/usr/share/zoneinfo/", timezone),

@@ -199,6 +199,9 @@ void OneByOne(TestNode& node, const std::string& root, int runs) {
 
 // --- all at once ---------------------------------------------------------
 
+// A round of the same program differs from the next by a tenth.
+constexpr int kRoundsAtOnce = 5;
+
 // Calls `work` with 0 to n - 1, each by a thread of its own, until all are
 // done. Returns the milliseconds.
 double AllAtOnce(int n, const std::function<void(int)>& work) {
@@ -254,7 +257,7 @@ void Together(TestNode& node, const std::string& root, int n) {
   cli::Client agent(AgentOf(node));
   Samples ours, peers;
   int repeated = 0;
-  for (int run = 0; run < 3; ++run) {
+  for (int run = 0; run < kRoundsAtOnce; ++run) {
     ours.Add(
         Undisturbed([&] { return MachinesAtOnce(node, agent, n); }, &repeated));
     peers.Add(
@@ -262,9 +265,9 @@ void Together(TestNode& node, const std::string& root, int n) {
   }
   double ratio = ours.Median() / peers.Median();
   printf(
-      "\n%d machines at once, the last READY (median of 3; %d rounds done "
+      "\n%d machines at once, the last READY (median of %d; %d rounds done "
       "again):\n",
-      n, repeated);
+      n, kRoundsAtOnce, repeated);
   printf("  davit %.0f ms, nspawn %.0f ms: %.2f  (at most 0.85)  %s\n",
          ours.Median(), peers.Median(), ratio,
          ratio <= 0.85 ? "met" : "MISSED");
