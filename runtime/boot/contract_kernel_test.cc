@@ -406,15 +406,6 @@ TEST_P(ContractTest, IsSparedIdleWork) {
   // One that finds work was run all the same.
   EXPECT_THAT(Out({"ls", "/run/systemd/generator/getty.target.wants"}),
               HasSubstr("console-getty.service"));
-  // One that has nothing to do at the start may have later.
-  constexpr char kMasks[] = "/run/systemd/system-generators";
-  EXPECT_THAT(Out({"ls", kMasks}), Not(HasSubstr("systemd-fstab-generator")));
-  EXPECT_EQ(Out({"/bin/sh", "-c",
-                 "echo 'none /late tmpfs noauto' >/etc/fstab; "
-                 "systemctl daemon-reload; "
-                 "systemctl show -P SourcePath late.mount; rm /etc/fstab; "
-                 "systemctl daemon-reload"}),
-            "/etc/fstab");
   // Later ones have no units for the mounts of credentials.
   if (absl::string_view(GetParam()) != "machine") return;
   constexpr char kCredentials[] =

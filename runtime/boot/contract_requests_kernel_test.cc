@@ -147,6 +147,47 @@ TEST_F(ContractRequestsTest, NoMoreTerminalsThanAsked) {
   EXPECT_EQ(OutOf(*pod, {"ls", "/dev/pts"}), "0\nptmx");
 }
 
+// A generator that can find nothing to do without arguments, here one that says
+// that it ran.
+void MakeTellTaleGenerator(const BootRequest& request) {
+  ASSERT_THAT(
+      WriteFileAtomic(
+          request.rootfs +
+              "/usr/lib/systemd/system-generators/systemd-run-generator",
+          "#!/bin/sh\necho >/run/generator-ran\n", 0755),
+      IsOk());
+}
+
+TEST_F(ContractRequestsTest, TheStartIsSparedWhatHasNothingToDo) {
+  const std::vector<std::string> list_mounts = {
+      "systemctl", "list-units", "--no-legend", "run-credentials-*.mount"};
+  const std::vector<std::string> show_drop_ins = {
+      "systemctl", "show", "-P", "DropInPaths", "systemd-sysctl.service"};
+  BootRequest request = NewRequest();
+  MakeTellTaleGenerator(request);
+  auto pod = StartReady(request);
+  ASSERT_NE(pod, nullptr);
+  EXPECT_EQ(
+      OutOf(*pod, {"find", "/run", "-maxdepth", "1", "-name", "generator-ran"}),
+      "");
+  EXPECT_EQ(OutOf(*pod, list_mounts), "");
+  EXPECT_THAT(OutOf(*pod, show_drop_ins), HasSubstr("davit-start.conf"));
+  // From now on there may be something.
+  OutOf(*pod, {"systemctl", "daemon-reload"});
+  EXPECT_EQ(OutOf(*pod, {"cat", "/run/generator-ran"}), "");
+  EXPECT_EQ(OutOf(*pod, show_drop_ins), "");
+}
+
+TEST_F(ContractRequestsTest, AStartThatIsToldMoreIsNotSpared) {
+  BootRequest request = NewRequest();
+  MakeTellTaleGenerator(request);
+  request.credentials["sysctl.extra"] = "net.ipv4.ip_default_ttl = 63\n";
+  auto pod = StartReady(request);
+  ASSERT_NE(pod, nullptr);
+  EXPECT_EQ(OutOf(*pod, {"cat", "/run/generator-ran"}), "");
+  EXPECT_EQ(OutOf(*pod, {"cat", "/proc/sys/net/ipv4/ip_default_ttl"}), "63");
+}
+
 TEST_F(ContractRequestsTest, TheTimeZoneIsTheHosts) {  // AI1
   BootRequest request = NewRequest();
   std::string link = request.state_dir + "/localtime";

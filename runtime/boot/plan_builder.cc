@@ -248,21 +248,20 @@ bool MakesFileAt(const BootRequest& request, const std::string& path) {
       [&](const PodFile& file) { return absl::StartsWith(file.path, path); });
 }
 
-// A pod that is told more than others may mean a generator by it.
-std::vector<std::string> GeneratorsToPause(const BootRequest& request,
-                                           const GuestFacts& guest) {
-  std::vector<std::string> names;
+// A pod that is told more than others may mean a generator or service by it.
+void PlanSparedStart(const BootRequest& request, const GuestFacts& guest,
+                     std::vector<FsStep>& steps) {
   if (!request.init_argv.empty() || !request.init_args.empty() ||
       !request.env.empty() || !request.credentials.empty()) {
-    return names;
+    return;
   }
+  std::vector<std::string> generators;
   for (const PausedGenerator& generator : guest.paused_generators) {
-    if (!generator.input.empty() && MakesFileAt(request, generator.input)) {
-      continue;
+    if (generator.input.empty() || !MakesFileAt(request, generator.input)) {
+      generators.push_back(generator.name);
     }
-    names.push_back(generator.name);
   }
-  return names;
+  PlanStartOnly(generators, guest.credential_readers, steps);
 }
 
 std::vector<FsStep> BuildSteps(const BootRequest& request,
@@ -283,8 +282,8 @@ std::vector<FsStep> BuildSteps(const BootRequest& request,
                    steps);
   PlanSysReadOnly(host.has_selinux, steps);
   PlanTimezone(host.timezone, guest.has_timezone, steps);
-  PlanGenerators(guest.idle_generators, GeneratorsToPause(request, guest),
-                 steps);
+  PlanIdleGenerators(guest.idle_generators, steps);
+  PlanSparedStart(request, guest, steps);
   PlanFiles({LeaveMounted(kServiceCredentials)}, steps);
   PlanFiles(request.files, steps);
   PlanBinds(request.binds, steps);

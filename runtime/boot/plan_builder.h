@@ -40,6 +40,9 @@ struct GuestFacts {
   std::vector<std::string> idle_generators;
   // Those of which that can change while the pod runs.
   std::vector<PausedGenerator> paused_generators;
+  // Its own services that ask for credentials (LoadCredential=), by unit name,
+  // if there are none in the root, but each would get a mount for them.
+  std::vector<std::string> credential_readers;
 };
 
 // InvalidArgument names the field of the request that cannot be.

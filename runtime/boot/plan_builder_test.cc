@@ -192,7 +192,7 @@ TEST(BuildLaunchPlan, MasksTheGeneratorsThatHaveNothingToDo) {
 
 TEST(BuildLaunchPlan, PausesGeneratorsThatHaveNothingToDoNow) {
   constexpr char kMask[] = "/run/systemd/system-generators/fstab-generator";
-  constexpr char kRules[] = "/run/tmpfiles.d/davit-generators.conf";
+  constexpr char kRules[] = "/run/tmpfiles.d/davit-start.conf";
   const GuestFacts guest = {
       .init = "/sbin/init",
       .paused_generators = {{"fstab-generator", "/etc/fstab"}}};
@@ -212,6 +212,20 @@ TEST(BuildLaunchPlan, PausesGeneratorsThatHaveNothingToDoNow) {
   plan = Build(request, Hybrid(), guest);
   EXPECT_EQ(Find(plan, Kind::kSymlink, kMask), -1);
   EXPECT_EQ(Find(plan, Kind::kFile, kRules), -1);
+}
+
+TEST(BuildLaunchPlan, SparesServicesTheMountsForNoCredentials) {
+  constexpr char kDropIn[] = "/run/systemd/system/a.service.d/davit-start.conf";
+  const GuestFacts guest = {.init = "/sbin/init",
+                            .credential_readers = {"a.service"}};
+  LaunchPlan plan = Build(Request(), Hybrid(), guest);
+  EXPECT_EQ(Get(plan, Kind::kFile, kDropIn).source,
+            "[Service]\nLoadCredential=\n");
+  EXPECT_EQ(Get(plan, Kind::kFile, "/run/tmpfiles.d/davit-start.conf").source,
+            absl::StrCat("r! ", kDropIn, "\n"));
+  BootRequest request = Request();
+  request.credentials["sysctl.extra"] = "net.ipv4.ip_forward=1";
+  EXPECT_EQ(Find(Build(request, Hybrid(), guest), Kind::kFile, kDropIn), -1);
 }
 
 TEST(BuildLaunchPlan, LeavesCredentialsOfServicesToThem) {

@@ -83,6 +83,12 @@ constexpr DeviceNode kNodes[] = {
     {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0},
 };
 
+// systemd.generator(7)
+FsStep MaskGenerator(const std::string& name) {
+  return Symlink(absl::StrCat("/run/systemd/system-generators/", name),
+                 "/dev/null");
+}
+
 // The name under /sys/fs/cgroup that the host uses, and symlinks for each of
 // several controllers that are mounted together.
 void PlanHierarchy(const CgroupDir& dir, std::vector<FsStep>& steps) {
@@ -321,20 +327,30 @@ void PlanTimezone(const std::string& timezone, bool guest_has_it,
   steps.push_back(Symlink("/etc/localtime", absl::StrCat("..", file)));
 }
 
-void PlanGenerators(const std::vector<std::string>& idle,
-                    const std::vector<std::string>& paused,
-                    std::vector<FsStep>& steps) {
-  constexpr char kMasks[] = "/run/systemd/system-generators/";
+void PlanIdleGenerators(const std::vector<std::string>& names,
+                        std::vector<FsStep>& steps) {
+  for (const std::string& name : names) steps.push_back(MaskGenerator(name));
+}
+
+void PlanStartOnly(const std::vector<std::string>& generators,
+                   const std::vector<std::string>& credential_readers,
+                   std::vector<FsStep>& steps) {
+  std::vector<FsStep> files;
+  for (const std::string& name : generators) {
+    files.push_back(MaskGenerator(name));
+  }
+  for (const std::string& name : credential_readers) {
+    files.push_back(
+        File(absl::StrCat("/run/systemd/system/", name, ".d/davit-start.conf"),
+             "[Service]\nLoadCredential=\n", 0644));
+  }
+  if (files.empty()) return;
   std::string rules;
-  for (const std::string& name : idle) {
-    steps.push_back(Symlink(kMasks + name, "/dev/null"));
+  for (const FsStep& file : files) {
+    absl::StrAppend(&rules, "r! ", file.target, "\n");
   }
-  for (const std::string& name : paused) {
-    steps.push_back(Symlink(kMasks + name, "/dev/null"));
-    absl::StrAppend(&rules, "r! ", kMasks, name, "\n");
-  }
-  if (rules.empty()) return;
-  steps.push_back(File("/run/tmpfiles.d/davit-generators.conf", rules, 0644));
+  files.push_back(File("/run/tmpfiles.d/davit-start.conf", rules, 0644));
+  steps.insert(steps.end(), files.begin(), files.end());
 }
 
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps) {

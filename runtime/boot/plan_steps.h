@@ -54,12 +54,17 @@ void PlanCgroupMounts(const PodCgroup& cgroup, bool unified_only,
 void PlanTimezone(const std::string& timezone, bool guest_has_it,
                   std::vector<FsStep>& steps);
 // Masks generators of the guest by links in /run (systemd.generator(7)): each
-// is a process before the first unit. Those that are `paused` only until its
-// systemd-tmpfiles(8) has run: a daemon-reload runs them again, since somebody
-// may have given them something to do.
-void PlanGenerators(const std::vector<std::string>& idle,
-                    const std::vector<std::string>& paused,
-                    std::vector<FsStep>& steps);
+// is a process before the first unit.
+void PlanIdleGenerators(const std::vector<std::string>& names,
+                        std::vector<FsStep>& steps);
+// Spares the guest's start what it would do for nothing: these generators, and
+// a mount for the credentials of each of these services (systemd.exec(5),
+// LoadCredential=). All of it goes with the first run of its
+// systemd-tmpfiles(8), so that after a daemon-reload, or a restart of a
+// service, what somebody has put there by then counts.
+void PlanStartOnly(const std::vector<std::string>& generators,
+                   const std::vector<std::string>& credential_readers,
+                   std::vector<FsStep>& steps);
 // /sys becomes read-only; its selinuxfs too where the host has one (EE2, EE4).
 void PlanSysReadOnly(bool has_selinux, std::vector<FsStep>& steps);
 

@@ -314,6 +314,26 @@ TEST_F(InspectRootTest, FindsTheGeneratorsThatHaveNothingToDoNow) {
   EXPECT_EQ(paused(), "debug run ");
 }
 
+TEST_F(InspectRootTest, FindsTheServicesThatAskForNoCredentials) {
+  const std::string lib = "/usr/lib/systemd/";
+  Make(lib + "system/systemd-sysctl.service", 0644);
+  Make(lib + "system/sysinit.target.wants/systemd-tmpfiles-setup.service",
+       0644);
+  auto readers = [&] {
+    return InspectRoot(root_.path(), false)->credential_readers;
+  };
+  EXPECT_THAT(readers(), IsEmpty());  // nobody knows the version
+  Make(lib + "libsystemd-shared-252.so", 0644);
+  EXPECT_THAT(readers(), ElementsAre("systemd-sysctl.service"));
+  ASSERT_THAT(MakeDirectories(root_ / "etc/credstore"), IsOk());
+  EXPECT_THAT(readers(), ElementsAre("systemd-sysctl.service"));
+  Make("/etc/credstore/sysctl.extra", 0600);
+  EXPECT_THAT(readers(), IsEmpty());
+  EXPECT_THAT(RemoveTree(root_ / "etc/credstore"), IsOk());
+  Make(lib + "libsystemd-shared-257.so", 0644);
+  EXPECT_THAT(readers(), IsEmpty());
+}
+
 class JournalLinkTest : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_THAT(MakeDirectories(dir_ / "host"), IsOk()); }

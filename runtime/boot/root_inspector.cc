@@ -49,6 +49,18 @@ constexpr char kTmpfilesSetup[] =
     "systemd-tmpfiles-setup.service";
 constexpr char kSharedLibrary[] = "libsystemd-shared-";
 
+// Of those that systemd's own start begins with. These versions mount a file
+// system for each, whether there are any or not; later ones have the services
+// ask in another way.
+constexpr const char* kCredentialReaders[] = {
+    "systemd-sysctl.service", "systemd-sysusers.service",
+    "systemd-tmpfiles-setup.service", "systemd-tmpfiles-setup-dev.service"};
+constexpr int kFirstToMountCredentials = 250;
+constexpr int kLastToMountCredentials = 253;
+constexpr const char* kCredentialStores[] = {
+    "/etc/credstore", "/etc/credstore.encrypted", "/usr/lib/credstore",
+    "/usr/lib/credstore.encrypted", "/usr/local/lib/credstore"};
+
 struct DirCloser {
   void operator()(DIR* dir) const { closedir(dir); }
 };
@@ -139,6 +151,30 @@ bool HasUnitsForAllScripts(int root) {
   return true;
 }
 
+bool HasEntries(int root, const std::string& directory) {
+  DirHandle dir = OpenDirectory(root, directory);
+  if (dir == nullptr) return errno != ENOENT;
+  int entries = 0;
+  while (readdir(dir.get()) != nullptr) ++entries;
+  return entries > 2;  // "." and ".."
+}
+
+std::vector<std::string> CredentialReaders(int root, int version) {
+  std::vector<std::string> names;
+  if (version < kFirstToMountCredentials || version > kLastToMountCredentials ||
+      !IsThere(root, kTmpfilesSetup) ||
+      std::any_of(std::begin(kCredentialStores), std::end(kCredentialStores),
+                  [&](const char* store) { return HasEntries(root, store); })) {
+    return names;
+  }
+  for (const char* name : kCredentialReaders) {
+    if (IsThere(root, absl::StrCat("/usr/lib/systemd/system/", name))) {
+      names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
 std::vector<PausedGenerator> PausedGenerators(int root) {
   std::vector<PausedGenerator> found;
   if (!IsThere(root, kTmpfilesSetup)) return found;
@@ -212,6 +248,7 @@ absl::StatusOr<GuestFacts> InspectRoot(const std::string& root, bool need_init,
   facts.preset_uuid = PresetUuid(fd.get());
   facts.idle_generators = IdleGenerators(fd.get());
   facts.paused_generators = PausedGenerators(fd.get());
+  facts.credential_readers = CredentialReaders(fd.get(), facts.systemd_version);
   facts.has_timezone =
       !timezone.empty() &&
       OpenInRoot(fd.get(), absl::StrCat("/usr/share/zoneinfo/", timezone),
