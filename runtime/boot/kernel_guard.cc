@@ -22,7 +22,7 @@ namespace davit {
 namespace {
 
 constexpr int kRefuse = 0, kAllow = 1;
-// Registers. 6 and 7 survive calls.
+// Registers. 6 to 8 survive calls.
 constexpr int kResult = 0, kContext = 1, kObject = 6, kOther = 7, kThird = 8,
               kStack = 10;
 constexpr int kNameBytes = 8;

@@ -13,7 +13,7 @@ namespace davit {
 
 // What the running kernel says of its own structures and functions (BTF,
 // /sys/kernel/btf/vmlinux): BPF programs that look into them need it, since it
-// differs from kernel to kernel. Reading it takes some 30 ms. One thread at a
+// differs from kernel to kernel. Reading it takes some 10 ms. One thread at a
 // time.
 class KernelTypes {
  public:
