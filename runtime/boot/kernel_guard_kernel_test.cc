@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -21,8 +23,10 @@
 #include "runtime/boot/kernel_types.h"
 #include "runtime/cgroup/hierarchy.h"
 #include "runtime/cgroup/pod_cgroup.h"
+#include "runtime/cgroup/unified_mount.h"
 #include "tests/support/matchers.h"
 #include "tests/support/slowdown.h"
+#include "tests/support/temp_dir.h"
 
 namespace davit {
 namespace {
@@ -30,6 +34,7 @@ namespace {
 using ::davit::testing::IsOk;
 using ::davit::testing::Patience;
 using ::davit::testing::StatusIs;
+using ::davit::testing::TempDir;
 
 const absl::Duration kTimeout = Patience(absl::Seconds(10));
 
@@ -53,6 +58,13 @@ class KernelGuardTest : public ::testing::Test {
     ASSERT_THAT(PrepareAgentCgroup(hierarchies, parent), IsOk());
     for (std::optional<PodCgroup>* cgroup : {&guarded_, &free_}) {
       cgroup->emplace(PodCgroup::Plan(hierarchies, parent, NewUuid(), false));
+      if ((*cgroup)->Unified() == nullptr) {
+        // As pods are housed where the host mounts v1 only.
+        ASSERT_OK_AND_ASSIGN(
+            unified_, UnifiedMount::Make(directory_ / "unified", parent));
+        cgroup->emplace(std::vector<CgroupDir>{
+            PlanBeside(unified_->hierarchy(), parent, NewUuid())});
+      }
       ASSERT_THAT((*cgroup)->Create(), IsOk());
     }
     ASSERT_OK_AND_ASSIGN(KernelGuard guard, KernelGuard::Load());
@@ -110,6 +122,8 @@ class KernelGuardTest : public ::testing::Test {
                              absl::StrCat("\t", type, "\n"));
   }
 
+  TempDir directory_;
+  std::shared_ptr<const UnifiedMount> unified_;
   std::optional<PodCgroup> guarded_, free_;
 };
 
