@@ -27,7 +27,9 @@ constexpr size_t kMaxName = 60;
 const LeaseOwner kOwner{"pod", "eth0"};
 
 void WriteFile(const std::string& path, const std::string& content) {
-  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  // The name may be that of a FIFO already, which nobody reads.
+  UniqueFd fd(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600));
   if (fd) WriteAll(fd.get(), content).IgnoreError();
 }
 
