@@ -68,11 +68,7 @@ class Judgement {
     code_.push_back(jump);
     return code_.size() - 1;
   }
-  void Land(const std::vector<size_t>& jumps) {
-    for (size_t jump : jumps) {
-      code_[jump].off = static_cast<__s16>(code_.size() - jump - 1);
-    }
-  }
+  void Land(const std::vector<size_t>& jumps) { davit::Land(code_, jumps); }
 
  private:
   void Leave(bpf_insn jump, std::vector<size_t>& jumps) {
@@ -255,7 +251,7 @@ absl::StatusOr<KernelGuard> KernelGuard::Load() {
   return KernelGuard(std::move(on_open), std::move(on_mount));
 }
 
-absl::Status KernelGuard::Attach(int cgroup) const {
+absl::Status KernelGuard::Attach(const std::string& cgroup) const {
   for (const UniqueFd* program : {&open_, &mount_}) {
     RETURN_IF_ERROR(AttachProgram(program->get(), BPF_LSM_CGROUP, cgroup));
   }

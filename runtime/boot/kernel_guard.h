@@ -1,6 +1,7 @@
 #ifndef DAVIT_RUNTIME_BOOT_KERNEL_GUARD_H_
 #define DAVIT_RUNTIME_BOOT_KERNEL_GUARD_H_
 
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -33,9 +34,9 @@ class KernelGuard {
   // then.
   static absl::StatusOr<KernelGuard> Load();
 
-  // Puts them on the v2 cgroup that the descriptor is of, and all below it,
+  // Puts them on a directory of the v2 hierarchy, and all below it,
   // until it is removed. Once a cgroup.
-  absl::Status Attach(int cgroup) const;
+  absl::Status Attach(const std::string& cgroup) const;
 
  private:
   KernelGuard(UniqueFd open, UniqueFd mount)

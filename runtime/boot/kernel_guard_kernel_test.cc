@@ -68,8 +68,7 @@ class KernelGuardTest : public ::testing::Test {
       ASSERT_THAT((*cgroup)->Create(), IsOk());
     }
     ASSERT_OK_AND_ASSIGN(KernelGuard guard, KernelGuard::Load());
-    ASSERT_OK_AND_ASSIGN(UniqueFd payload, guarded_->OpenPayload());
-    ASSERT_THAT(guard.Attach(payload.get()), IsOk());
+    ASSERT_THAT(guard.Attach(guarded_->Unified()->payload), IsOk());
     // It holds without those who made it.
   }
   void TearDown() override {

@@ -273,8 +273,8 @@ absl::Status LauncherImpl::Guard(const BootRequest& request,
                   GivesKernelFiles)) {
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(UniqueFd payload, cgroup.OpenPayload());
-  return options_.guard->Attach(payload.get());
+  // Every pod is in the v2 hierarchy (PodHome).
+  return options_.guard->Attach(cgroup.Unified()->payload);
 }
 
 absl::StatusOr<std::unique_ptr<PreparedPod>> LauncherImpl::Prepare(

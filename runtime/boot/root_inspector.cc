@@ -20,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "runtime/base/errno_error.h"
+#include "runtime/base/file.h"
 #include "runtime/base/status_macros.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/base/uuid.h"
@@ -119,11 +120,9 @@ bool HasEmptyFstab(int root) {
   constexpr size_t kEnough = 4096;
   UniqueFd fd = OpenInRoot(root, "/etc/fstab", O_RDONLY | O_NONBLOCK);
   if (!fd) return errno == ENOENT;
-  std::string text(kEnough, '\0');
-  ssize_t n = read(fd.get(), text.data(), text.size());
-  if (n < 0 || static_cast<size_t>(n) == kEnough) return false;
-  text.resize(static_cast<size_t>(n));
-  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+  absl::StatusOr<std::string> text = ReadAll(fd.get(), kEnough);
+  if (!text.ok()) return false;
+  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
     line = absl::StripAsciiWhitespace(line);
     if (!line.empty() && line[0] != '#') return false;
   }

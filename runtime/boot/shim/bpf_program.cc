@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "runtime/base/errno_error.h"
-#include "runtime/base/status_macros.h"
 
 namespace davit {
 namespace {
@@ -60,6 +59,12 @@ void Return(std::vector<bpf_insn>& code, int value) {
   code.push_back(Instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
 }
 
+void Land(std::vector<bpf_insn>& code, const std::vector<size_t>& jumps) {
+  for (size_t jump : jumps) {
+    code[jump].off = static_cast<__s16>(code.size() - jump - 1);
+  }
+}
+
 absl::StatusOr<UniqueFd> LoadProgram(bpf_prog_type type,
                                      const std::vector<bpf_insn>& code) {
   bpf_attr attr = {};
@@ -78,24 +83,19 @@ absl::StatusOr<UniqueFd> LoadLsmProgram(uint32_t function,
   return Load(attr, code);
 }
 
-absl::Status AttachProgram(int program, bpf_attach_type type, int cgroup) {
+absl::Status AttachProgram(int program, bpf_attach_type type,
+                           const std::string& cgroup) {
+  UniqueFd directory(open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return ErrnoError("open(%s, O_DIRECTORY)", cgroup);
   bpf_attr attr = {};
-  attr.target_fd = static_cast<__u32>(cgroup);
+  attr.target_fd = static_cast<__u32>(directory.get());
   attr.attach_bpf_fd = static_cast<__u32>(program);
   attr.attach_type = type;
   // The pod's own systemd attaches programs below for DeviceAllow=.
   attr.attach_flags = BPF_F_ALLOW_MULTI;
   if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof(attr)) < 0) {
-    return ErrnoError("bpf(BPF_PROG_ATTACH, type %d)", static_cast<int>(type));
+    return ErrnoError("bpf(BPF_PROG_ATTACH, %s)", cgroup);
   }
-  return absl::OkStatus();
-}
-
-absl::Status AttachProgram(int program, bpf_attach_type type,
-                           const std::string& cgroup) {
-  UniqueFd directory(open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return ErrnoError("open(%s, O_DIRECTORY)", cgroup);
-  RETURN_IF_ERROR(AttachProgram(program, type, directory.get()), cgroup);
   return absl::OkStatus();
 }
 

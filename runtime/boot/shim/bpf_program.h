@@ -3,6 +3,7 @@
 
 #include <linux/bpf.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ bpf_insn Load(int dst, int src, int offset);
 bpf_insn Copy(int dst, int src);
 bpf_insn And(int dst, int mask);
 void Return(std::vector<bpf_insn>& code, int value);
+// The jumps at these places lead to what is added next.
+void Land(std::vector<bpf_insn>& code, const std::vector<size_t>& jumps);
 
 // The error carries the verifier's words.
 absl::StatusOr<UniqueFd> LoadProgram(bpf_prog_type type,
@@ -33,9 +36,7 @@ absl::StatusOr<UniqueFd> LoadProgram(bpf_prog_type type,
 absl::StatusOr<UniqueFd> LoadLsmProgram(uint32_t function,
                                         const std::vector<bpf_insn>& code);
 
-// Puts a program on a v2 cgroup (a descriptor of its directory) and all below
-// it, beside those of others.
-absl::Status AttachProgram(int program, bpf_attach_type type, int cgroup);
+// Puts a program on a v2 cgroup and all below it, beside those of others.
 absl::Status AttachProgram(int program, bpf_attach_type type,
                            const std::string& cgroup);
 

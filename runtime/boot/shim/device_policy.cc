@@ -46,9 +46,7 @@ void AppendRule(const DeviceRule& rule, std::vector<bpf_insn>& code) {
   code.push_back(And(kResult, ~AccessBits(rule.access) & 7));
   skip_unless_equal(kResult, 0);
   Return(code, 1);
-  for (size_t jump : jumps) {
-    code[jump].off = static_cast<__s16>(code.size() - jump - 1);
-  }
+  Land(code, jumps);
 }
 
 absl::Status WriteDeviceList(const std::vector<DeviceRule>& rules,
